@@ -1,0 +1,226 @@
+"""An experiment's configuration: every knob with its type, bounds, unit and meaning. Nothing is guessed, nothing has a hidden default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from fastvlm.config_errors import in_one_line
+from fastvlm.errors import UserError
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+$")]
+Text = Annotated[str, StringConstraints(min_length=1)]
+Count = Annotated[int, Field(ge=1)]
+CountOrAll = Annotated[int | None, Field(ge=1)]
+Steps = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0)]
+
+
+def _ascending(values: Any) -> Any:
+    """A list of numbers as a tuple, refused unless each is larger than the one before; element types are pydantic's to judge."""
+    if isinstance(values, list) and all(isinstance(value, int) for value in values) and values != sorted(set(values)):
+        raise ValueError("expected distinct numbers in ascending order")
+    return tuple(values) if isinstance(values, list) else values
+
+
+Ascending = Annotated[tuple[Count, ...], BeforeValidator(_ascending), Field(min_length=1)]
+
+
+class Knobs(BaseModel):
+    """A group of knobs: unknown keys are refused, values are not converted and do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Scenes(Knobs):
+    """Drawn scenes, made from the seed."""
+
+    source: Literal["scenes"] = Field(description="drawn scenes")
+    task: Literal["caption", "description"] = Field(description="caption: one sentence; description: 40 to 80 words")
+    train: Count = Field(description="training images, count")
+    validation: Count = Field(description="validation images, count")
+    test: Count = Field(description="test images, count")
+    max_new_tokens: Count = Field(description="longest text that is decoded, tokens")
+
+
+class Files(Knobs):
+    """A folder of images and a captions file in COCO's format."""
+
+    source: Literal["files"] = Field(description="images and captions on disk")
+    task: Literal["caption", "description"] = Field(description="which prompt the model is given")
+    folder: Text = Field(description="folder that holds the captions file and the images, path")
+    captions: Text = Field(description="captions file in COCO's format, path inside the folder")
+    images: Text = Field(description="folder of the images, path inside the folder")
+    train: CountOrAll = Field(description="at most so many training images, count; null: all")
+    validation: CountOrAll = Field(description="at most so many validation images, count; null: all")
+    test: CountOrAll = Field(description="at most so many test images, count; null: all")
+    max_new_tokens: Count = Field(description="longest text that is decoded, tokens")
+
+
+class Training(Knobs):
+    """How a small model learns to see and speak."""
+
+    precision: Literal["float32", "bfloat16"] = Field(description="arithmetic of the forward pass; weights stay float32")
+    batch: Count = Field(description="examples a step, count")
+    word_steps: Steps = Field(description="steps in which the vision tower alone learns which words an image calls for, count")
+    caption_steps: Steps = Field(description="steps of the shallow model on the shortest texts, count")
+    mixture_steps: Steps = Field(description="steps of the shallow model on all datasets, count")
+    deep_steps: Steps = Field(description="steps of the model at its full depth on all datasets, count")
+    start_layers: Count = Field(description="decoder layers of the shallow model, count; divides `layers`")
+    learning_rate: Positive = Field(description="peak learning rate of AdamW")
+    checkpoint_every: Count = Field(description="steps between the checkpoints that an interrupted training resumes from, count")
+
+
+class TrainedModel(Knobs):
+    """A small model that the experiment trains."""
+
+    source: Literal["train"] = Field(description="trained by the experiment on its own training splits")
+    family: Literal["llava"] = Field(description="architecture")
+    vocabulary: Annotated[int, Field(ge=260)] = Field(description="size of the byte-level BPE vocabulary, tokens")
+    image_size: Count = Field(description="side of the image that the vision tower sees, pixels; a multiple of `patch_size`")
+    patch_size: Count = Field(description="side of an image patch, pixels")
+    vision_layers: Count = Field(description="layers of the vision tower, count")
+    vision_hidden: Count = Field(description="width of the vision tower; a multiple of `heads`")
+    layers: Annotated[int, Field(ge=2)] = Field(description="decoder layers, count")
+    hidden: Count = Field(description="width of the decoder; a multiple of `heads`")
+    intermediate: Count = Field(description="width of the decoder's feed-forward layers")
+    heads: Count = Field(description="attention heads, count")
+    training: Training
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> TrainedModel:
+        _check_multiple("image_size", self.image_size, "patch_size", self.patch_size)
+        _check_multiple("vision_hidden", self.vision_hidden, "heads", self.heads)
+        # Rotary position embeddings turn pairs of coordinates.
+        _check_multiple("hidden", self.hidden, "2 * heads", 2 * self.heads)
+        _check_multiple("layers", self.layers, "training.start_layers", self.training.start_layers)
+        return self
+
+
+class FolderModel(Knobs):
+    """A checkpoint on disk, in transformers' format."""
+
+    source: Literal["folder"] = Field(description="a checkpoint that exists already")
+    path: Text = Field(description="folder of the checkpoint, path")
+
+
+class NoKnobs(Knobs):
+    """A method without knobs."""
+
+
+class EarlyExit(Knobs):
+    """Plain self-speculative decoding: drafts come from the bare hidden state of a layer."""
+
+    exit_layers: Ascending = Field(description="decoder layers that the drafter runs; each is tried, validation picks one")
+
+
+class Imitation(EarlyExit):
+    """FastVLM: drafts come from a layer's hidden state passed through an imitation network."""
+
+    network: Literal["transformer", "mlp"] = Field(description="transformer: one decoder layer with its own cache; mlp: no attention")
+
+
+class Methods(Knobs):
+    """The decoding methods that are compared; those left out are not run."""
+
+    baseline: NoKnobs = Field(description="plain decoding, measured against itself")
+    generate: NoKnobs | None = Field(default=None, description="transformers' own generate, for reference")
+    ssd: EarlyExit | None = None
+    fastvlm: Imitation | None = None
+
+
+class Distillation(Knobs):
+    """How an imitation network is trained on the frozen model."""
+
+    text: Literal["generated", "references"] = Field(description="what it learns on: the model's own text for train images, or references")
+    examples: Count = Field(description="train images of each dataset, count at most")
+    steps: Count = Field(description="training steps, count")
+    batch: Count = Field(description="examples a step, count")
+    learning_rate: Positive = Field(description="peak learning rate of AdamW")
+    cosine_weight: Weight = Field(description="weight of 1 - cosine similarity to the last layer's hidden state")
+    kl_weight: Weight = Field(description="weight of the KL divergence to the full model's distribution, nats")
+    temperature: Positive = Field(description="softmax temperature of both distributions in the KL divergence")
+    precision: Literal["float32", "bfloat16"] = Field(description="arithmetic of the forward pass; weights stay float32")
+
+    @model_validator(mode="after")
+    def _has_a_loss(self) -> Distillation:
+        if self.cosine_weight == self.kl_weight == 0:
+            raise ValueError("cosine_weight and kl_weight are both 0, expected at least one above 0")
+        return self
+
+
+class Decoding(Knobs):
+    """How decoding is run and timed."""
+
+    draft_lengths: Ascending = Field(description="tokens drafted before a verification; each is measured")
+    warmup: Steps = Field(description="examples decoded before the stopwatch counts, count")
+    repeats: Count = Field(description="timed runs of each example, of which the median stands, count")
+
+
+class Statistics(Knobs):
+    """How tables sum up the examples."""
+
+    resamples: Count = Field(description="bootstrap resamples, count")
+    confidence: Annotated[float, Field(gt=0, lt=1)] = Field(description="confidence level of the intervals, 0..1")
+    context_bin: Count = Field(description="width of the bins of acceptance by context, tokens")
+
+
+class Config(Knobs):
+    """One experiment."""
+
+    experiment: Name = Field(description="names results/<experiment> and figures/<experiment>")
+    seed: Annotated[int, Field(ge=0)] = Field(description="seed of everything that is drawn")
+    device: Literal["auto", "cpu", "cuda"] = Field(description="where models run; auto: cuda if there is one")
+    dtype: Literal["float32", "float16", "bfloat16"] = Field(description="arithmetic of decoding")
+    datasets: Annotated[dict[Name, Annotated[Scenes | Files, Field(discriminator="source")]], Field(min_length=1)]
+    models: Annotated[dict[Name, Annotated[TrainedModel | FolderModel, Field(discriminator="source")]], Field(min_length=1)]
+    methods: Methods
+    distillation: Distillation
+    decoding: Decoding
+    statistics: Statistics
+
+    @model_validator(mode="after")
+    def _exits_are_inside(self) -> Config:
+        for name, model in self.models.items():
+            for method in ("ssd", "fastvlm"):
+                knobs = getattr(self.methods, method)
+                if isinstance(model, TrainedModel) and knobs and knobs.exit_layers[-1] >= model.layers:
+                    raise ValueError(
+                        f"methods.{method}.exit_layers: found {knobs.exit_layers[-1]}, expected 1 to {model.layers - 1}, "
+                        f"as models.{name} has {model.layers} layers"
+                    )
+        return self
+
+
+def _check_multiple(key: str, value: int, unit_key: str, unit: int) -> None:
+    if value % unit:
+        raise ValueError(f"{key}: found {value}, expected a multiple of {unit_key} = {unit}")
+
+
+def load_config(source: Mapping[str, Any] | Path, name: str = "config") -> Config:
+    """The checked configuration of a mapping or of a YAML file; `name` is what errors call the mapping.
+
+    Raises `UserError`: one line with the key, the value found and what was expected.
+    """
+    if isinstance(source, Path):
+        return load_config(_read_yaml(source), str(source))
+    try:
+        return Config.model_validate(dict(source))
+    except ValidationError as error:
+        raise UserError(f"{name}: {in_one_line(error, source, Config.model_json_schema())}") from None
+
+
+def _read_yaml(path: Path) -> Mapping[str, Any]:
+    try:
+        value = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path}: not a configuration that can be read ({reason}); expected a YAML file") from None
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: found {type(value).__name__}, expected a YAML mapping")
+    return value

@@ -1,0 +1,1 @@
+"""Decoding loops: plain, and draft-and-verify."""

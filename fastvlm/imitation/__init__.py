@@ -1,0 +1,1 @@
+"""Imitation networks: what they are and how they learn to foretell the last layer."""

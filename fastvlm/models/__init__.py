@@ -1,0 +1,1 @@
+"""Vision-language models: their training, their loading and the decoder that runs them."""

@@ -1,0 +1,115 @@
+"""Where a result came from: the code that a stage runs, and the machine that ran it."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import platform
+import subprocess
+from collections.abc import Iterator
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).parent
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def code_digest(module: str) -> str:
+    """Digest of the syntax trees of `module` ('fastvlm.rows') and of all modules of the package that it imports, however deep.
+
+    Comments, docstrings and layout do not count, so that only an edit that can change a result makes one stale.
+    """
+    modules = sorted(_closure(module))
+    return hashlib.sha256("\n".join(f"{name} {_tree_digest(name)}" for name in modules).encode()).hexdigest()[:16]
+
+
+def _closure(module: str) -> set[str]:
+    found, waiting = set(), [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting.extend(_imports(name))
+    return found
+
+
+def _file_of(module: str) -> Path | None:
+    """The source file of a module of the package; None for a name that is no such module."""
+    path = PACKAGE.parent.joinpath(*module.split("."))
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+
+
+@lru_cache(maxsize=None)
+def _tree_digest(module: str) -> str:
+    tree = _parse(module)
+    for node in ast.walk(tree):
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+@lru_cache(maxsize=None)
+def _imports(module: str) -> tuple[str, ...]:
+    """The package's modules that `module` imports anywhere, also inside functions, and the packages that hold them."""
+    names = {name for node in ast.walk(_parse(module)) for name in _imported_names(node)}
+    inside = {name for name in names if name.split(".")[0] == PACKAGE.name}
+    parents = {name.rsplit(".", cut)[0] for name in inside for cut in range(1, name.count(".") + 1)}
+    return tuple(sorted(name for name in inside | parents if _file_of(name)))
+
+
+def _parse(module: str) -> ast.Module:
+    file = _file_of(module)
+    if file is None:
+        raise ModuleNotFoundError(f"{module}: no such module of {PACKAGE.name}")
+    return ast.parse(file.read_text())
+
+
+def _imported_names(node: ast.AST) -> Iterator[str]:
+    """Names of an absolute import; for `from package import name` also package.name, which may be a module itself."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module:
+        yield node.module
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def machine() -> dict[str, Any]:
+    """The machine and the versions that a measurement belongs to; `threads` are those that torch computes with."""
+    import torch
+
+    return {
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        "os": platform.platform(),
+        "python": platform.python_version(),
+        "torch": version("torch"),
+        "transformers": version("transformers"),
+        **_git_state(),
+    }
+
+
+def _cpu_model() -> str:
+    """The kernel's name for the processor where it tells one: `platform.processor` is empty on many Linuxes."""
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.is_file() else []
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
+def _git_state() -> dict[str, str]:
+    """The commit, and a digest of what differs from it; 'none' where there is no repository or no difference."""
+    commit, difference = _git("rev-parse", "HEAD"), _git("diff", "HEAD")
+    return {"commit": commit or "none", "uncommitted": hashlib.sha256(difference.encode()).hexdigest()[:16] if difference else "none"}
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=PACKAGE.parent, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
