@@ -1,0 +1,70 @@
+"""The record that every data source yields, and the manifest that holds them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from fastvlm.data.scenes import Scene, draw
+from fastvlm.errors import UserError
+from fastvlm.rows import write_rows
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Example:
+    """One image with its prompt and its references; a row of a manifest.
+
+    `image` is a path, or empty where the picture is drawn from `scene`. `sha256` is that of the RGB pixels.
+    """
+
+    id: str
+    split: str
+    prompt: str
+    references: tuple[str, ...]
+    sha256: str
+    image: str = ""
+    scene: dict[str, Any] | None = None
+
+    def pixels(self) -> Image.Image:
+        """The picture as RGB; raises `UserError` if it is not the one that the manifest was made from."""
+        image = draw(Scene.from_dict(self.scene)) if self.scene else open_image(Path(self.image))
+        if hash_pixels(image) != self.sha256:
+            raise UserError(f"{self.image or self.id}: pixels differ from the manifest's SHA-256; run the data stage again")
+        return image
+
+
+def open_image(path: Path) -> Image.Image:
+    """Decode a picture to RGB; raises `UserError` naming the file if it does not decode."""
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        reason = str(error).replace("\n", " ")
+        raise UserError(f"{path}: not an image that can be decoded ({reason}); expected JPEG, PNG or another format of Pillow") from None
+
+
+def hash_pixels(image: Image.Image) -> str:
+    """SHA-256 of the size and the RGB bytes, so that a re-encoded file of the same picture counts as the same."""
+    return hashlib.sha256(f"{image.width}x{image.height}".encode() + image.tobytes()).hexdigest()
+
+
+def write_manifest(path: Path, examples: Iterable[Example]) -> None:
+    """Write one JSON line an example, whole or not at all."""
+    write_rows(path, (asdict(example) for example in examples))
+
+
+def read_manifest(path: Path, split: str) -> list[Example]:
+    """The examples of one split, in the manifest's order; raises `UserError` if there is none."""
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    examples = [Example(**{**row, "references": tuple(row["references"])}) for row in rows if row["split"] == split]
+    if not examples:
+        raise UserError(f"{path}: no example in split '{split}'; expected at least one")
+    return examples

@@ -1,0 +1,130 @@
+"""What is said of a scene: one-sentence captions and descriptions of 40 to 80 words, in varied wording.
+
+Each choice of words has a favourite that depends on what is drawn (the background favours a sentence frame, the shape
+a verb), as people's habits do. So the likeliest text differs from picture to picture, and a reader who sees only the
+last few words cannot guess the next.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from fastvlm.data.scenes import BACKGROUNDS, COLOURS, PLACES, SHAPES, Scene, Thing
+
+FAVOUR = 0.7  # how often the favourite wording is taken
+SIZE_WORDS = {"large": ("large", "big"), "small": ("small", "little")}
+VERBS = ("is", "sits", "lies", "rests", "stands")
+CORNER_PHRASES = ("in the {} corner", "at the {}")
+SIDE_PHRASES = {
+    "top": ("at the top", "near the top edge"), "bottom": ("at the bottom", "near the bottom edge"),
+    "left": ("on the left", "near the left edge"), "right": ("on the right", "near the right edge"),
+    "centre": ("in the centre", "in the middle"),
+}  # fmt: skip
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+CAPTION_FRAMES = (
+    "{a} {verb_a} {place_a}{and_b} on a {background} background.",
+    "there {be} {a} {place_a}{and_b}, all on {background}.",
+    "on a {background} background, {a} {verb_a} {place_a}{while_b}.",
+    "a {background} picture with {a} {place_a}{and_b}.",
+    "{place_a} of a {background} picture {verb_a} {a}{and_b}.",
+)
+OPENINGS = (
+    "the picture shows {number} shapes on a {background} background.",
+    "{number} shapes are drawn on a {background} background.",
+    "this is a {background} picture with {number} shapes in it.",
+)
+CLOSINGS = (
+    "in all, {large} of them {are_large} large and {small} {are_small} small.",
+    "so {large} {are_large} large and {small} {are_small} small.",
+    "there {are_large} {large} large and {small} small among them.",
+)
+
+
+def caption(scene: Scene, rng: random.Random) -> str:
+    """One sentence that names every thing of a scene of one or two, and the background."""
+    first, second = scene.things[0], scene.things[1] if len(scene.things) > 1 else None
+    frame = _favour(CAPTION_FRAMES, _background_rank(scene), rng)
+    return _sentence(
+        frame.format(
+            a=noun_phrase(first, rng),
+            verb_a=_verb(first, rng),
+            place_a=place_phrase(first, rng),
+            and_b=f" and {noun_phrase(second, rng)} {place_phrase(second, rng)}" if second else "",
+            while_b=f" while {noun_phrase(second, rng)} {_verb(second, rng)} {place_phrase(second, rng)}" if second else "",
+            background=scene.background,
+            be="are" if second else "is",
+        )
+    )
+
+
+def description(scene: Scene, rng: random.Random) -> str:
+    """An opening with the count, a sentence for each thing, and a closing count by size: 40 to 80 words."""
+    while True:
+        text = " ".join((_opening(scene, rng), *_thing_sentences(scene, rng), _closing(scene, rng)))
+        if 40 <= len(text.split()) <= 80:
+            return text
+
+
+def _opening(scene: Scene, rng: random.Random) -> str:
+    frame = _favour(OPENINGS, _background_rank(scene), rng)
+    return _sentence(frame.format(number=NUMBERS[len(scene.things)], background=scene.background))
+
+
+def _thing_sentences(scene: Scene, rng: random.Random) -> list[str]:
+    sentences = [f"{noun_phrase(scene.things[0], rng)} {_verb(scene.things[0], rng)} {place_phrase(scene.things[0], rng)}."]
+    for before, thing in zip(scene.things, scene.things[1:], strict=False):
+        noun, verb, place = noun_phrase(thing, rng), _verb(thing, rng), place_phrase(thing, rng)
+        relation = f"{relate(thing, before)} the {before.colour} {before.shape}"
+        frames = (f"{noun} {verb} {place}, {relation}.", f"{place}, {relation}, {verb} {noun}.", f"{noun} {verb} {place}.")
+        sentences.append(_favour(frames, COLOUR_RANK[thing.colour], rng))
+    return [_sentence(sentence) for sentence in sentences]
+
+
+def _closing(scene: Scene, rng: random.Random) -> str:
+    large = sum(thing.size == "large" for thing in scene.things)
+    small = len(scene.things) - large
+    words = {"large": NUMBERS[large], "small": NUMBERS[small], "are_large": _be(large), "are_small": _be(small)}
+    return _sentence(_favour(CLOSINGS, len(scene.things), rng).format(**words))
+
+
+def noun_phrase(thing: Thing, rng: random.Random) -> str:
+    """For example 'a large red circle'; round shapes favour one word for a size, pointed shapes the other."""
+    size = _favour(SIZE_WORDS[thing.size], SHAPES.index(thing.shape), rng)
+    return f"a {size} {thing.colour} {thing.shape}"
+
+
+def place_phrase(thing: Thing, rng: random.Random) -> str:
+    rank = COLOUR_RANK[thing.colour] // 2
+    if " " in thing.place:
+        return _favour(CORNER_PHRASES, rank, rng).format(thing.place)
+    return _favour(SIDE_PHRASES[thing.place], rank, rng)
+
+
+def relate(thing: Thing, before: Thing) -> str:
+    """Where `thing` is as seen from a thing that stands earlier in reading order."""
+    return "to the right of" if thing.cell[0] == before.cell[0] else "below"
+
+
+COLOUR_RANK = {colour: rank for rank, colour in enumerate(COLOURS)}
+
+
+def _verb(thing: Thing, rng: random.Random) -> str:
+    return _favour(VERBS, SHAPES.index(thing.shape) + PLACES.index(thing.place) // 3, rng)
+
+
+def _background_rank(scene: Scene) -> int:
+    return tuple(BACKGROUNDS).index(scene.background)
+
+
+def _favour(wordings: Sequence[str], rank: int, rng: random.Random) -> str:
+    favourite = wordings[rank % len(wordings)]
+    return favourite if rng.random() < FAVOUR else rng.choice(wordings)
+
+
+def _be(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:]
