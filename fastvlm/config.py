@@ -28,7 +28,7 @@ def _ascending(values: Any) -> Any:
     return tuple(values) if isinstance(values, list) else values
 
 
-Ascending = Annotated[tuple[Count, ...], BeforeValidator(_ascending), Field(min_length=1)]
+Ascending = Annotated[tuple[Count, ...], Field(min_length=1), BeforeValidator(_ascending)]
 
 
 class Knobs(BaseModel):
@@ -224,3 +224,8 @@ def _read_yaml(path: Path) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise UserError(f"{path}: found {type(value).__name__}, expected a YAML mapping")
     return value
+
+
+def schema_as_yaml() -> str:
+    """The JSON schema of a configuration, for editors and readers; `workflow/schemas/config.schema.yaml` is this text."""
+    return yaml.safe_dump(Config.model_json_schema(), sort_keys=False, width=140, allow_unicode=True)

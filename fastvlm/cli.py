@@ -1,0 +1,195 @@
+"""The command line: one subcommand a stage. What a rule runs, a person can run."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fastvlm.errors import UserError
+from fastvlm.run_lock import end_with_run
+
+# Modules of stages are imported inside the commands: torch takes seconds, and `--help` should not.
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+
+Knobs = Annotated[str, typer.Option(help="the knobs that the stage reads, as JSON")]
+Model = Annotated[Path, typer.Option(help="folder of the checkpoint")]
+Manifest = Annotated[Path, typer.Option(help="manifest of the dataset")]
+Manifests = Annotated[list[Path], typer.Option("--manifest", help="manifest of a dataset; give one for each dataset")]
+Rows = Annotated[list[Path], typer.Option(help="decode rows; give one for each file")]
+Imitations = Annotated[list[Path] | None, typer.Option("--imitation", help="folder of an imitation network; give one for each exit layer")]
+Tables = Annotated[Path, typer.Option(help="folder of the tables")]
+Output = Annotated[Path, typer.Option(help="what is written, whole or not at all")]
+
+
+@app.callback()
+def before_any_stage() -> None:
+    end_with_run()
+
+
+@app.command()
+def data(
+    dataset: Annotated[str, typer.Option(help="name of the dataset")],
+    seed: Annotated[int, typer.Option(help="seed of everything that is drawn")],
+    knobs: Knobs,
+    output: Output,
+) -> None:
+    """Write the manifest of a dataset: all its splits."""
+    from fastvlm.data.dataset import build_manifest
+
+    build_manifest(dataset, _parse(knobs), seed, output)
+
+
+@app.command()
+def pretrain(knobs: Knobs, manifest: Manifests, output: Output) -> None:
+    """Train a small model on the train splits; resumes from its last checkpoint."""
+    from fastvlm.models.pretrain import pretrain as train
+
+    train(_parse(knobs), manifest, output)
+
+
+@app.command()
+def texts(knobs: Knobs, model: Model, manifest: Manifests, output: Output) -> None:
+    """Write what the model itself says of train images, for distillation."""
+    from fastvlm.imitation.texts import generate_texts
+
+    generate_texts(_parse(knobs), model, manifest, output)
+
+
+@app.command()
+def distill(
+    knobs: Knobs,
+    model: Model,
+    manifest: Manifests,
+    output: Output,
+    texts: Annotated[Path | None, typer.Option(help="the model's own texts; left out: references are used")] = None,
+) -> None:
+    """Train an imitation network for one exit layer of the frozen model."""
+    from fastvlm.imitation.distill import distill as train
+
+    train(_parse(knobs), model, manifest, texts, output)
+
+
+@app.command()
+def decode(
+    knobs: Knobs,
+    model: Model,
+    manifest: Manifest,
+    split: Annotated[str, typer.Option(help="validation or test")],
+    output: Output,
+    imitation: Imitations = None,
+) -> None:
+    """Decode a split with a method at each of its settings, timed against plain decoding of the same example."""
+    from fastvlm.decoding.run import decode as run
+
+    run(_parse(knobs), model, manifest, split, imitation or [], output)
+
+
+@app.command()
+def cost(knobs: Knobs, model: Model, manifest: Manifest, output: Output, imitation: Imitations = None) -> None:
+    """Measure the seconds of a draft step and of a target pass, and the parameters and bytes that drafting adds."""
+    from fastvlm.metrics.cost_model import measure
+
+    measure(_parse(knobs), model, manifest, imitation or [], output)
+
+
+@app.command()
+def see(knobs: Knobs, model: Model, manifest: Manifests, output: Output) -> None:
+    """Check on held-out scenes whether the model's texts name what is drawn."""
+    from fastvlm.metrics.seeing import see as check
+
+    check(_parse(knobs), model, manifest, output)
+
+
+@app.command()
+def select(rows: Rows, output: Output) -> None:
+    """Pick each method's exit layer and draft length on validation."""
+    from fastvlm.metrics.speed import select as pick
+
+    pick(rows, output)
+
+
+@app.command()
+def tables(
+    knobs: Knobs,
+    rows: Rows,
+    cost: Annotated[list[Path], typer.Option(help="measured costs; give one for each model")],
+    selection: Annotated[Path, typer.Option(help="selection.csv")],
+    output: Tables,
+) -> None:
+    """Sum the test rows up to tables with intervals."""
+    from fastvlm.tables import write_tables
+
+    write_tables(_parse(knobs), rows, cost, selection, output)
+
+
+@app.command()
+def quality(knobs: Knobs, rows: Rows, manifest: Manifests, output: Output) -> None:
+    """Score the texts against the references."""
+    from fastvlm.metrics.captions import write_quality
+
+    write_quality(_parse(knobs), rows, manifest, output)
+
+
+@app.command()
+def collect(
+    experiment: Annotated[str, typer.Option(help="name of the experiment")],
+    table: Annotated[list[str], typer.Option(help="MODEL=FILE; give one for each model")],
+    output: Output,
+) -> None:
+    """Put the same table of several models into one."""
+    from fastvlm.collect import collect as join
+
+    join(experiment, {model: Path(file) for model, _, file in (pair.partition("=") for pair in table)}, output)
+
+
+@app.command()
+def headline(knobs: Knobs, tables: Tables, output: Output) -> None:
+    """Write what the README says of the run, with its provenance."""
+    from fastvlm.headline import write_headline
+
+    write_headline(_parse(knobs), tables, output)
+
+
+@app.command()
+def figure(name: Annotated[str, typer.Argument(help="name of the figure")], tables: Tables, output: Output) -> None:
+    """Draw one figure from the tables: a PNG, and a PDF beside it."""
+    from fastvlm.figures import draw
+
+    draw(name, tables, output)
+
+
+@app.command()
+def publish(experiment: Annotated[str, typer.Option(help="name of a finished experiment")]) -> None:
+    """Copy tables, PNG figures and headline of a finished experiment to docs/results."""
+    from fastvlm.publish import publish as copy
+
+    copy(experiment)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of the configuration, as YAML."""
+    from fastvlm.config import schema_as_yaml
+
+    typer.echo(schema_as_yaml(), nl=False)
+
+
+def main() -> None:
+    """Run a subcommand; bad input ends with one line and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _parse(knobs: str) -> dict[str, Any]:
+    try:
+        return json.loads(knobs)
+    except json.JSONDecodeError as error:
+        raise UserError(f"--knobs: not JSON ({error}); expected an object with the knobs of the stage") from None

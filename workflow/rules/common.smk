@@ -1,0 +1,99 @@
+"""Paths, wildcard patterns and the strict check of the configuration, before any rule is read."""
+
+import json
+import shlex
+from pathlib import Path
+
+from fastvlm import knobs, run_lock
+from fastvlm.config import load_config
+from fastvlm.errors import UserError
+from fastvlm.provenance import code_digest
+
+
+def or_stop(action, *arguments):
+    """The action's result; for bad input its one line instead of a traceback through Snakemake."""
+    try:
+        return action(*arguments)
+    except UserError as error:
+        raise SystemExit(f"error: {error}") from None
+
+
+def hold_run_lock():
+    if workflow.is_main_process:
+        or_stop(run_lock.hold, Path(".snakemake/fastvlm.lock"))
+
+
+CONFIG = or_stop(load_config, config, " + ".join(map(str, workflow.configfiles)))
+RESULTS, FIGURES, LOGS = (f"{top}/{CONFIG.experiment}" for top in ("results", "figures", "logs"))
+METHODS = knobs.methods(CONFIG)
+DRAFTING = knobs.drafting_methods(CONFIG)
+TRAINED = [name for name, model in CONFIG.models.items() if model.source == "train"]
+DRAWN = [name for name, dataset in CONFIG.datasets.items() if dataset.source == "scenes"]
+MANIFESTS = expand("{results}/data/{dataset}.jsonl", results=RESULTS, dataset=CONFIG.datasets)
+
+
+def one_of(names):
+    """A pattern that matches these names and, where there is none, nothing."""
+    return "|".join(names) or "(?!)"
+
+
+wildcard_constraints:
+    dataset=one_of(CONFIG.datasets),
+    model=one_of(CONFIG.models),
+    method=one_of(METHODS),
+    split="validation|test",
+    network="transformer|mlp",
+    exit_layer="[0-9]+",
+    name="[a-z_]+",
+
+
+def all_cores(wildcards):
+    """Known only when jobs are made, not while rules are read."""
+    return workflow.cores
+
+
+def to_json(value):
+    return json.dumps(value, sort_keys=True)
+
+
+def each(option, values):
+    """'--option A --option B': how the command line takes a list."""
+    return " ".join(f"{option} {shlex.quote(str(value))}" for value in values)
+
+
+def folders(files):
+    return [Path(file).parent for file in files]
+
+
+def model_folder(wildcards):
+    model = CONFIG.models[wildcards.model]
+    return f"{RESULTS}/models/{wildcards.model}" if model.source == "train" else model.path
+
+
+def model_files(wildcards):
+    """The files of a checkpoint that a stage cannot do without."""
+    return [f"{model_folder(wildcards)}/{file}" for file in ("model.safetensors", "config.json", "tokenizer.json")]
+
+
+def imitation_networks(wildcards):
+    """The networks of all exit layers of FastVLM; none for a job of another method."""
+    if "fastvlm" not in METHODS or wildcards.get("method", "fastvlm") != "fastvlm":
+        return []
+    return expand(
+        "{results}/imitation/{model}/{network}-exit{exit_layer}/network.safetensors",
+        results=RESULTS,
+        model=wildcards.model,
+        network=CONFIG.methods.fastvlm.network,
+        exit_layer=CONFIG.methods.fastvlm.exit_layers,
+    )
+
+
+def decode_rows(split, methods):
+    return expand(
+        "{results}/decode/{split}/{model}/{dataset}/{method}.jsonl",
+        results=RESULTS,
+        split=split,
+        model=CONFIG.models,
+        dataset=CONFIG.datasets,
+        method=methods,
+    )

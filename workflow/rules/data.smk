@@ -1,0 +1,29 @@
+"""Datasets of the configuration -> manifests."""
+
+
+def captions_file(wildcards):
+    """Nothing for drawn scenes; nor where the file is missing, as the stage says that better than a missing input would."""
+    dataset = CONFIG.datasets[wildcards.dataset]
+    path = Path(dataset.folder, dataset.captions) if dataset.source == "files" else None
+    return [path] if path and path.is_file() else []
+
+
+rule data:
+    message:
+        "Writing the manifest of {wildcards.dataset}"
+    input:
+        captions=captions_file,
+    output:
+        manifest=f"{RESULTS}/data/{{dataset}}.jsonl",
+    log:
+        f"{LOGS}/data/{{dataset}}.log",
+    params:
+        seed=CONFIG.seed,
+        knobs=lambda wildcards: to_json(knobs.data(CONFIG, wildcards.dataset)),
+        code=code_digest("fastvlm.data.dataset"),
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    shell:
+        "(fastvlm data --dataset {wildcards.dataset} --seed {params.seed} --knobs {params.knobs:q}"
+        " --output {output.manifest:q}) 2>&1 | tee {log:q}"

@@ -1,0 +1,52 @@
+"""Models -> imitation networks, one for each exit layer."""
+
+
+rule texts:
+    message:
+        "Writing down what {wildcards.model} says of train images"
+    input:
+        model=model_files,
+        manifests=MANIFESTS,
+    output:
+        rows=f"{RESULTS}/texts/{{model}}.jsonl",
+    log:
+        f"{LOGS}/texts/{{model}}.log",
+    params:
+        folder=model_folder,
+        manifests=lambda wildcards, input: each("--manifest", input.manifests),
+        knobs=to_json(knobs.texts(CONFIG)),
+        code=code_digest("fastvlm.imitation.texts"),
+    threads: all_cores
+    resources:
+        mem_mb=8000,
+        runtime=240,
+    shell:
+        "(fastvlm texts --knobs {params.knobs:q} --model {params.folder:q} {params.manifests} --output {output.rows:q}) 2>&1 | tee {log:q}"
+
+
+rule distill:
+    message:
+        "Distilling a {wildcards.network} for layer {wildcards.exit_layer} of {wildcards.model}"
+    input:
+        model=model_files,
+        manifests=MANIFESTS,
+        texts=[rules.texts.output.rows] if CONFIG.distillation.text == "generated" else [],
+    output:
+        network=f"{RESULTS}/imitation/{{model}}/{{network}}-exit{{exit_layer}}/network.safetensors",
+        card=f"{RESULTS}/imitation/{{model}}/{{network}}-exit{{exit_layer}}/card.json",
+    log:
+        f"{LOGS}/distill/{{model}}-{{network}}-exit{{exit_layer}}.log",
+    params:
+        folder=model_folder,
+        manifests=lambda wildcards, input: each("--manifest", input.manifests),
+        texts=lambda wildcards, input: each("--texts", input.texts),
+        output_folder=lambda wildcards, output: Path(output.card).parent,
+        knobs=lambda wildcards: to_json(knobs.distill(CONFIG, wildcards.network, int(wildcards.exit_layer))),
+        code=code_digest("fastvlm.imitation.distill"),
+    threads: all_cores
+    resources:
+        mem_mb=8000,
+        runtime=240,
+    shell:
+        "(fastvlm distill --knobs {params.knobs:q} --model {params.folder:q} {params.manifests} {params.texts}"
+        " --output {params.output_folder:q}) 2>&1 | tee {log:q}"

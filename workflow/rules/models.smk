@@ -1,0 +1,54 @@
+"""Manifests -> small models, what they learned, and whether they see."""
+
+
+rule pretrain:
+    message:
+        "Training {wildcards.model}"
+    input:
+        manifests=MANIFESTS,
+    output:
+        weights=f"{RESULTS}/models/{{model}}/model.safetensors",
+        config=f"{RESULTS}/models/{{model}}/config.json",
+        generation=f"{RESULTS}/models/{{model}}/generation_config.json",
+        tokenizer=f"{RESULTS}/models/{{model}}/tokenizer.json",
+        tokenizer_config=f"{RESULTS}/models/{{model}}/tokenizer_config.json",
+        processor=f"{RESULTS}/models/{{model}}/processor_config.json",
+        learning_curve=f"{RESULTS}/models/{{model}}/learning_curve.csv",
+    log:
+        f"{LOGS}/pretrain/{{model}}.log",
+    params:
+        manifests=lambda wildcards, input: each("--manifest", input.manifests),
+        folder=model_folder,
+        knobs=lambda wildcards: to_json(knobs.pretrain(CONFIG, wildcards.model)),
+        code=code_digest("fastvlm.models.pretrain"),
+    wildcard_constraints:
+        model=one_of(TRAINED),
+    threads: all_cores
+    resources:
+        mem_mb=8000,
+        runtime=240,
+    shell:
+        "(fastvlm pretrain --knobs {params.knobs:q} {params.manifests} --output {params.folder:q}) 2>&1 | tee {log:q}"
+
+
+rule see:
+    message:
+        "Checking what {wildcards.model} sees"
+    input:
+        model=model_files,
+        manifests=expand("{results}/data/{dataset}.jsonl", results=RESULTS, dataset=DRAWN),
+    output:
+        table=f"{RESULTS}/seeing/{{model}}.csv",
+    log:
+        f"{LOGS}/see/{{model}}.log",
+    params:
+        folder=model_folder,
+        manifests=lambda wildcards, input: each("--manifest", input.manifests),
+        knobs=lambda wildcards: to_json(knobs.see(CONFIG, wildcards.model)),
+        code=code_digest("fastvlm.metrics.seeing"),
+    threads: all_cores
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    shell:
+        "(fastvlm see --knobs {params.knobs:q} --model {params.folder:q} {params.manifests} --output {output.table:q}) 2>&1 | tee {log:q}"
