@@ -1,0 +1,43 @@
+"""Paired bootstrap over examples of a ratio of sums."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Estimate(NamedTuple):
+    """A ratio with its interval; all three are `None` where nothing was counted."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+    def columns(self, name: str) -> dict[str, float | None]:
+        """The estimate as three columns of a table."""
+        return {name: self.value, f"{name}_low": self.low, f"{name}_high": self.high}
+
+
+def resample(examples: int, resamples: int, generator: np.random.Generator) -> np.ndarray:
+    """How often each example is drawn: [resamples, examples], each row summing to `examples`.
+
+    One such array serves all settings of a model and dataset, so that their intervals are of the same draws.
+    """
+    return generator.multinomial(examples, np.full(examples, 1 / examples), size=resamples).astype(np.float64)
+
+
+def ratio(numerator: np.ndarray, denominator: np.ndarray, weights: np.ndarray, confidence: float) -> Estimate:
+    """Sum of `numerator` over sum of `denominator` (both [examples]), with the percentile interval at `confidence` (0 to 1).
+
+    Resamples in which nothing was counted say nothing about the ratio and are left out.
+    """
+    if not denominator.sum() > 0:
+        return Estimate(None, None, None)
+    below = weights @ denominator
+    ratios = (weights @ numerator)[below > 0] / below[below > 0]
+    value = float(numerator.sum() / denominator.sum())
+    if not ratios.size:
+        return Estimate(value, None, None)
+    low, high = np.quantile(ratios, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Estimate(value, float(low), float(high))

@@ -1,0 +1,34 @@
+"""Which line of a table a method is shown with: the exit layer and draft length that validation chose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fastvlm.errors import UserError
+from fastvlm.table_file import Record, read_table
+
+CHOICE = ("model", "dataset", "method", "exit_layer", "draft_length")
+
+
+def read_selection(path: Path) -> list[Record]:
+    """The records of `selection.csv`; raises `UserError` if it is absent or of another shape."""
+    return read_table(path, *CHOICE, "decode_speedup", "examples")
+
+
+def choice(record: Record) -> tuple:
+    """What identifies a setting within an experiment."""
+    return tuple(record[column] for column in CHOICE)
+
+
+def keep_selected(records: Sequence[Record], selection: Sequence[Record]) -> list[Record]:
+    """The records of the selected settings, and those of methods that draft nothing and so have one setting only.
+
+    Raises `UserError` where a method that drafts has no selected setting, or the selected one has no record.
+    """
+    chosen = {choice(record) for record in selection}
+    kept = [record for record in records if record["draft_length"] is None or choice(record) in chosen]
+    absent = {choice(record)[:3] for record in records} - {choice(record)[:3] for record in kept}
+    if absent:
+        raise UserError(f"selection.csv: no line fits {'/'.join(min(absent))}; run the select stage again")
+    return kept
