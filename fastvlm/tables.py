@@ -1,0 +1,112 @@
+"""Decode rows of the test split -> the tables. Counts are summed; every ratio is a view over them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastvlm.errors import UserError
+from fastvlm.metrics import acceptance, speed
+from fastvlm.metrics.bootstrap import Estimate, ratio, resample
+from fastvlm.metrics.runs import Row, Runs, Setting, group, read_runs
+from fastvlm.rows import read_rows, write_json
+from fastvlm.selection import keep_selected, read_selection
+from fastvlm.summary import summarise
+from fastvlm.table_file import KEY_COLUMNS, Record, write_table
+
+DRAFTED = ("drafted", "accepted", "acceptance_rate", "acceptance_rate_low", "acceptance_rate_high")
+SPEEDS = tuple(f"{span}_speedup{end}" for span in ("decode", "e2e") for end in ("", "_low", "_high"))
+COLUMNS = {
+    "speedup": ("output_tokens", *SPEEDS, "decode_tokens_per_second", "equal_to_baseline"),
+    "acceptance": (*DRAFTED, "target_passes", "tokens_per_target_pass"),
+    "acceptance_by_context": ("context_low", "context_high", *DRAFTED),
+    "acceptance_by_position": ("position", *DRAFTED),
+    "accepted_length": ("accepted", "passes"),
+    "cost": ("tokens_in_pass", "draft_step_seconds", "target_pass_seconds", "added_parameters", "added_bytes"),
+}
+# transformers' loop does not say how many passes it ran.
+WITHOUT_PASSES = {"generate"}
+
+
+def write_tables(knobs: dict[str, Any], rows: list[Path], cost: list[Path], selection: Path, output: Path) -> None:
+    """Write the tables of `COLUMNS` and `provenance.json` into the folder `output`, and print the selected settings.
+
+    `rows` are decode rows of the test split, `cost` the measured costs; knobs: `seed`, `resamples`, `confidence` (0 to 1) and
+    `context_bin` (tokens). Raises `UserError` before any table is written where a row is missing, doubled or impossible.
+    """
+    from fastvlm.provenance import machine
+
+    runs = read_runs(rows, "test")
+    tables = tabulate(knobs, runs)
+    tables["cost"] = _cost(cost, next(iter(runs)).experiment)
+    chosen = read_selection(selection)
+    screen = summarise(keep_selected(tables["speedup"], chosen), keep_selected(tables["acceptance"], chosen))
+    for name, columns in COLUMNS.items():
+        write_table(output / f"{name}.csv", (*KEY_COLUMNS, *columns), tables[name])
+    write_json(output / "provenance.json", machine())
+    print(screen)
+
+
+def tabulate(knobs: dict[str, Any], runs: Runs) -> dict[str, list[Record]]:
+    """The records of every table that comes from decode rows, by the table's name."""
+    tables: dict[str, list[Record]] = {name: [] for name in COLUMNS if name != "cost"}
+    for settings in group(runs, "model", "dataset").values():
+        # The same draws for all settings of a model and dataset, whatever else the experiment holds.
+        weights = resample(len(runs[settings[0]]), knobs["resamples"], np.random.default_rng(knobs["seed"]))
+        for setting in settings:
+            for name, record in _records(knobs, setting, runs[setting], weights):
+                tables[name].append(setting._asdict() | {"examples": len(runs[setting])} | record)
+    return tables
+
+
+def _records(knobs: dict[str, Any], setting: Setting, rows: list[Row], weights: np.ndarray) -> Iterator[tuple[str, Record]]:
+    confidence = knobs["confidence"]
+    yield "speedup", _speedup(rows, weights, confidence)
+    if setting.method in WITHOUT_PASSES:
+        return
+    yield "acceptance", _acceptance(rows, weights, confidence)
+    drafts = acceptance.drafts(rows)
+    for position, counts in acceptance.by_group(drafts.position, drafts, len(rows)).items():
+        yield "acceptance_by_position", {"position": position} | _rate(*counts, weights, confidence)
+    width = knobs["context_bin"]
+    for index, counts in acceptance.by_group(drafts.context // width, drafts, len(rows)).items():
+        between = {"context_low": index * width, "context_high": (index + 1) * width}
+        yield "acceptance_by_context", between | _rate(*counts, weights, confidence)
+    if setting.draft_length is not None:
+        for accepted, passes in acceptance.accepted_lengths(rows).items():
+            yield "accepted_length", {"accepted": accepted, "passes": passes}
+
+
+def _speedup(rows: list[Row], weights: np.ndarray, confidence: float) -> Record:
+    return {
+        "output_tokens": sum(row["output_tokens"] for row in rows),
+        **speed.decode_speedup(rows, weights, confidence).columns("decode_speedup"),
+        **speed.e2e_speedup(rows, weights, confidence).columns("e2e_speedup"),
+        "decode_tokens_per_second": speed.decode_tokens_per_second(rows),
+        "equal_to_baseline": sum(row["equal_to_baseline"] for row in rows) / len(rows),
+    }
+
+
+def _acceptance(rows: list[Row], weights: np.ndarray, confidence: float) -> Record:
+    totals = acceptance.count(rows)
+    passes = int(totals.target_passes.sum())
+    tokens = int(totals.committed.sum()) / passes if passes else None
+    rate = _rate(totals.drafted, totals.accepted, weights, confidence)
+    return rate | {"target_passes": passes, "tokens_per_target_pass": tokens}
+
+
+def _rate(drafted: np.ndarray, accepted: np.ndarray, weights: np.ndarray, confidence: float) -> Record:
+    estimate: Estimate = ratio(accepted, drafted, weights, confidence)
+    return {"drafted": int(drafted.sum()), "accepted": int(accepted.sum()), **estimate.columns("acceptance_rate")}
+
+
+def _cost(paths: list[Path], experiment: str) -> list[Record]:
+    rows = [(path, row) for path in paths for row in (read_rows(path) if path.is_file() else [{}])]
+    known = {"model", "method", "exit_layer", "examples", *COLUMNS["cost"]}
+    for path, row in rows:
+        if not {"model", "method"} <= row.keys() <= known:
+            raise UserError(f"{path}: not the rows that the cost stage writes; run it again")
+    return [{"experiment": experiment} | row for _, row in rows]
