@@ -1,0 +1,65 @@
+"""Acceptance rate by context length (the paper's Figure 5), at the setting that validation chose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from fastvlm.figures.style import GREY, LINES, MARKERS, cycle, method_colours, panels, place_title, places, setting_label, shared_legend
+from fastvlm.selection import keep_selected, read_selection
+from fastvlm.table_file import Record, read_table
+
+FEW = 20
+
+
+def figure(tables: Path) -> Figure:
+    """Reads `acceptance_by_context.csv` and `selection.csv`; a bin of fewer than `FEW` drafts is drawn hollow, off the line."""
+    records = read_table(tables / "acceptance_by_context.csv", "context_low", "context_high", "drafted", "acceptance_rate")
+    records = keep_selected(records, read_selection(tables / "selection.csv"))
+    models, datasets = places(records)
+    title = f"Experiment {records[0]['experiment']}: acceptance by context length, at the setting chosen on validation"
+    drawn, grid = panels(len(models), len(datasets), title)
+    for model, axes in zip(models, grid, strict=True):
+        for dataset, axis in zip(datasets, axes, strict=True):
+            here = [record for record in records if (record["model"], record["dataset"]) == (model, dataset)]
+            _panel(axis, here, method_colours(records))
+            axis.set_title(place_title(model, dataset, here))
+        axes[0].set_ylabel("acceptance rate\n(accepted / drafted)")
+    shared_legend(drawn, [axis for axes in grid for axis in axes], columns=3)
+    return drawn
+
+
+def _panel(axis: Axes, records: Sequence[Record], colours: dict[str, str]) -> None:
+    methods = list(dict.fromkeys(record["method"] for record in records))
+    width = records[0]["context_high"] - records[0]["context_low"]
+    markers, lines = cycle(MARKERS, methods), cycle(LINES, methods)
+    for method in methods:
+        line = [record for record in records if record["method"] == method]
+        style = {"color": colours[method], "marker": markers[method]}
+        enough = [record for record in line if record["drafted"] >= FEW]
+        few = [record for record in line if record["drafted"] < FEW]
+        # A little apart, so that one interval does not hide another.
+        aside = width * 0.07 * (methods.index(method) - (len(methods) - 1) / 2)
+        axis.errorbar(*_points(enough, aside), label=setting_label(line[0]), linestyle=lines[method], elinewidth=1, **style)
+        if few:
+            axis.errorbar(*_points(few, aside), linestyle="none", markerfacecolor="white", elinewidth=0.6, **style)
+            axis.plot([], [], "o", color=GREY, markerfacecolor="white", label=f"hollow: fewer than {FEW} drafts")
+    axis.set_xlabel(f"context length (tokens, in bins of {width})")
+    axis.xaxis.set_major_locator(MaxNLocator(7, integer=True))
+    axis.set_ylim(-0.03, 1.03)
+
+
+def _points(records: Sequence[Record], aside: float) -> tuple[list[float], list[float], list[list[float]]]:
+    """Middles of the bins moved by `aside`, rates, and [below, above] of the intervals."""
+    middles = [(record["context_low"] + record["context_high"]) / 2 + aside for record in records]
+    rates = [record["acceptance_rate"] for record in records]
+    reach = [[], []]
+    for record in records:
+        for side, end, sign in zip(reach, ("low", "high"), (-1, 1), strict=True):
+            bound = record[f"acceptance_rate_{end}"]
+            side.append(0 if bound is None else max(0, sign * (bound - record["acceptance_rate"])))
+    return middles, rates, reach

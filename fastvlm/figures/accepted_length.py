@@ -1,0 +1,44 @@
+"""How many drafts a target pass accepted, at the setting that validation chose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from fastvlm.figures.style import HATCHES, cycle, method_colours, panels, place_title, places, setting_label, shared_legend
+from fastvlm.selection import keep_selected, read_selection
+from fastvlm.table_file import Record, read_table
+
+
+def figure(tables: Path) -> Figure:
+    """Reads `accepted_length.csv` and `selection.csv`."""
+    records = keep_selected(read_table(tables / "accepted_length.csv", "accepted", "passes"), read_selection(tables / "selection.csv"))
+    models, datasets = places(records)
+    title = f"Experiment {records[0]['experiment']}: accepted drafts by target pass, at the setting chosen on validation"
+    drawn, grid = panels(len(models), len(datasets), title)
+    for model, axes in zip(models, grid, strict=True):
+        for dataset, axis in zip(datasets, axes, strict=True):
+            here = [record for record in records if (record["model"], record["dataset"]) == (model, dataset)]
+            _panel(axis, here, method_colours(records))
+            axis.set_title(place_title(model, dataset, here))
+        axes[0].set_ylabel("target passes (%)")
+    shared_legend(drawn, [axis for axes in grid for axis in axes], columns=2)
+    return drawn
+
+
+def _panel(axis: Axes, records: Sequence[Record], colours: dict[str, str]) -> None:
+    hatches = cycle(HATCHES, [record["method"] for record in records])
+    width = 0.8 / len(hatches)
+    for index, (method, hatch) in enumerate(hatches.items()):
+        bars = [record for record in records if record["method"] == method]
+        passes = sum(record["passes"] for record in bars)
+        at = [record["accepted"] + (index + 0.5) * width - 0.4 for record in bars]
+        shares = [100 * record["passes"] / passes for record in bars]
+        label = setting_label(bars[0])
+        axis.bar(at, shares, width, color=colours[method], hatch=hatch, edgecolor="white", linewidth=0.5, label=label)
+    axis.set_xticks(range(max(record["accepted"] for record in records) + 1))
+    axis.grid(axis="x", visible=False)
+    axis.set_xlabel("accepted drafts in a pass (tokens)")

@@ -1,0 +1,60 @@
+"""Speed-up of each method at the setting that validation chose, decode-only and end to end, `generate` included."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from fastvlm.figures.style import BLACK, method_colours, panels, place_title, places, shared_legend
+from fastvlm.selection import keep_selected, read_selection
+from fastvlm.table_file import Record, read_table
+
+SPANS = {"decode_speedup": ("decode only", ""), "e2e_speedup": ("end to end (vision, prefill, decode)", "/////")}
+WIDTH = 0.38
+
+
+def figure(tables: Path) -> Figure:
+    """Reads `speedup.csv` and `selection.csv`."""
+    records = keep_selected(read_table(tables / "speedup.csv", *SPANS), read_selection(tables / "selection.csv"))
+    models, datasets = places(records)
+    title = f"Experiment {records[0]['experiment']}: speed-up by method, at the setting chosen on validation"
+    drawn, grid = panels(len(models), len(datasets), title)
+    for model, axes in zip(models, grid, strict=True):
+        for dataset, axis in zip(datasets, axes, strict=True):
+            here = [record for record in records if (record["model"], record["dataset"]) == (model, dataset)]
+            _panel(axis, here, method_colours(records))
+            axis.set_title(place_title(model, dataset, here))
+        axes[0].set_ylabel("speed-up\n(times plain decoding)")
+    shared_legend(drawn, [axis for axes in grid for axis in axes])
+    return drawn
+
+
+def _panel(axis: Axes, records: Sequence[Record], colours: dict[str, str]) -> None:
+    for side, (span, (label, hatch)) in zip((-WIDTH / 2, WIDTH / 2), SPANS.items(), strict=True):
+        # The legend's patch is grey: colour says the method, hatch says the span.
+        axis.bar(0, 0, color="#bdbdbd", hatch=hatch, edgecolor="white", label=label)
+        for at, record in enumerate(records):
+            if record[span] is not None:
+                axis.bar(at + side, record[span], WIDTH, color=colours[record["method"]], hatch=hatch, edgecolor="white", linewidth=0.5)
+                _interval(axis, at + side, record, span)
+    axis.axhline(1, color=BLACK, linewidth=0.9, linestyle="--", label="plain decoding (1.0)")
+    axis.set_xticks(range(len(records)), [_tick(record) for record in records])
+    axis.grid(axis="x", visible=False)
+    axis.margins(y=0.12)
+
+
+def _interval(axis: Axes, x: float, record: Record, span: str) -> None:
+    value, low, high = (record[f"{span}{end}"] for end in ("", "_low", "_high"))
+    top = value if high is None else high
+    if low is not None and high is not None:
+        axis.errorbar(x, value, [[max(value - low, 0)], [max(high - value, 0)]], color=BLACK, linewidth=1)
+    axis.annotate(f"{value:.2f}", (x, top), (0, 3), textcoords="offset points", ha="center", va="bottom", fontsize=7.5)
+
+
+def _tick(record: Record) -> str:
+    if record["draft_length"] is None:
+        return record["method"]
+    return f"{record['method']}\nexit {record['exit_layer']}\nK = {record['draft_length']}"

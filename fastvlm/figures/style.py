@@ -1,0 +1,108 @@
+"""How every figure looks: Okabe-Ito colours, told apart in grey by marker, line and hatch; the same bytes for the same table."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from fastvlm.errors import UserError
+from fastvlm.rows import whole_file
+from fastvlm.table_file import Record
+
+BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, BLACK, GREY = "#0072B2 #D55E00 #009E73 #E69F00 #CC79A7 #56B4E9 #000000 #767676".split()
+METHOD_COLOURS = {"baseline": GREY, "generate": GREEN, "ssd": VERMILION, "fastvlm": BLUE}
+OTHER_COLOURS = (ORANGE, PURPLE, SKY, BLACK)
+MARKERS = "osD^vPX*"
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
+HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "++++")
+PANEL = (3.9, 2.9)
+SETTINGS = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.labelsize": 9,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e3e3e3",
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 5,
+    "hatch.linewidth": 0.5,
+    "errorbar.capsize": 2.5,
+    "legend.handlelength": 3,
+    "figure.constrained_layout.use": True,
+    "pdf.fonttype": 42,
+}
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **SETTINGS}):
+        yield
+
+
+def save(figure: Figure, output: Path) -> None:
+    """Write the PNG at `output` and the PDF beside it, each whole or not at all, without the hour in them."""
+    with whole_file(output) as partial:
+        figure.savefig(partial, format="png", dpi=200)
+    with whole_file(output.with_suffix(".pdf")) as partial:
+        figure.savefig(partial, format="pdf", metadata={"CreationDate": None})
+
+
+def panels(rows: int, columns: int, title: str, *, share: Literal["row", "none"] = "row") -> tuple[Figure, list[list[Axes]]]:
+    """A figure with a grid of panels, [rows][columns], under one title; the panels of a row share their y axis unless told otherwise."""
+    # One panel alone is made wider, or the title and the legend would not fit above and below it.
+    figure = Figure(figsize=(max(PANEL[0] * columns, 6.4), PANEL[1] * rows + 0.9))
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=10.5, fontweight="bold")
+    return figure, figure.subplots(rows, columns, squeeze=False, sharey=share).tolist()
+
+
+def places(records: Sequence[Record]) -> tuple[list[str], list[str]]:
+    """The models and the datasets of a table, in its order; raises `UserError` if the table is empty."""
+    if not records:
+        raise UserError("the table has no line to draw; run the experiment again")
+    return list(dict.fromkeys(record["model"] for record in records)), list(dict.fromkeys(record["dataset"] for record in records))
+
+
+def place_title(model: str, dataset: str, records: Sequence[Record]) -> str:
+    return f"{model} on {dataset}\n({records[0]['examples']} test images)"
+
+
+def method_colours(records: Sequence[Record]) -> dict[str, str]:
+    """A colour for each method of the table, the same in every figure for the methods that have one of their own."""
+    methods = dict.fromkeys(record["method"] for record in records)
+    others = [method for method in methods if method not in METHOD_COLOURS]
+    return METHOD_COLOURS | {method: OTHER_COLOURS[index % len(OTHER_COLOURS)] for index, method in enumerate(others)}
+
+
+def cycle(values: Sequence, keys: Sequence[Hashable]) -> dict:
+    """One of `values` for each of `keys`, beginning anew when they run out."""
+    return {key: values[index % len(values)] for index, key in enumerate(dict.fromkeys(keys))}
+
+
+def shared_legend(figure: Figure, axes: Sequence[Axes], *, columns: int = 4) -> None:
+    """One legend below all panels, without doubles."""
+    entries = {}
+    for axis in axes:
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=columns)
+
+
+def setting_label(record: Record) -> str:
+    """'ssd (exit 4, K = 2)', or the bare method where it drafts nothing."""
+    if record["draft_length"] is None:
+        return record["method"]
+    return f"{record['method']} (exit {record['exit_layer']}, K = {record['draft_length']})"
