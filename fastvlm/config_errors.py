@@ -25,9 +25,10 @@ def in_one_line(error: ValidationError, source: Mapping[str, Any], schema: Mappi
         return f"{path}: missing, expected a value"
     if problem["type"] == "value_error":
         return _of_validator(path, problem)
-    if problem["type"].startswith("union_tag"):
-        found = problem["input"].get("source") if isinstance(problem["input"], dict) else None
-        return f"{path}.source: found {_show(found)}, expected one of {problem['ctx'].get('expected_tags', 'the known sources')}"
+    if problem["type"] == "union_tag_not_found":
+        return f"{path}.source: missing, expected a value"
+    if problem["type"] == "union_tag_invalid":
+        return f"{path}.source: found {_show(problem['input']['source'])}, expected one of {problem['ctx']['expected_tags']}"
     return f"{path}: found {_show(problem['input'])}, expected {_expectation(problem)}"
 
 

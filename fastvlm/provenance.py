@@ -8,7 +8,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ def _file_of(module: str) -> Path | None:
     return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _tree_digest(module: str) -> str:
     tree = _parse(module)
     for node in ast.walk(tree):
@@ -51,7 +51,7 @@ def _tree_digest(module: str) -> str:
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
-@lru_cache(maxsize=None)
+@cache
 def _imports(module: str) -> tuple[str, ...]:
     """The package's modules that `module` imports anywhere, also inside functions, and the packages that hold them."""
     names = {name for node in ast.walk(_parse(module)) for name in _imported_names(node)}

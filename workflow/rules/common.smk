@@ -65,6 +65,13 @@ def folders(files):
     return [Path(file).parent for file in files]
 
 
+def captions_file(wildcards):
+    """Nothing for drawn scenes; nor where the file is missing, as the stage says that better than a missing input would."""
+    dataset = CONFIG.datasets[wildcards.dataset]
+    path = Path(dataset.folder, dataset.captions) if dataset.source == "files" else None
+    return [path] if path and path.is_file() else []
+
+
 def model_folder(wildcards):
     model = CONFIG.models[wildcards.model]
     return f"{RESULTS}/models/{wildcards.model}" if model.source == "train" else model.path
@@ -97,3 +104,9 @@ def decode_rows(split, methods):
         dataset=CONFIG.datasets,
         method=methods,
     )
+
+
+def tables_by_model(wildcards):
+    """model -> its file of the table `name`."""
+    pattern = {"learning_curve": rules.pretrain.output.learning_curve, "seeing": rules.see.output.table}[wildcards.name]
+    return {model: pattern.format(model=model) for model in COLLECTED[wildcards.name]}

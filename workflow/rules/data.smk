@@ -1,13 +1,6 @@
 """Datasets of the configuration -> manifests."""
 
 
-def captions_file(wildcards):
-    """Nothing for drawn scenes; nor where the file is missing, as the stage says that better than a missing input would."""
-    dataset = CONFIG.datasets[wildcards.dataset]
-    path = Path(dataset.folder, dataset.captions) if dataset.source == "files" else None
-    return [path] if path and path.is_file() else []
-
-
 rule data:
     message:
         "Writing the manifest of {wildcards.dataset}"

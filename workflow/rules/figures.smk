@@ -20,7 +20,7 @@ rule figure:
     log:
         f"{LOGS}/figure/{{name}}.log",
     params:
-        folder=RESULTS,
+        folder=lambda wildcards, input: Path(input.tables[0]).parent,
         code=lambda wildcards: code_digest(f"fastvlm.figures.{wildcards.name}"),
     resources:
         mem_mb=2000,

@@ -12,12 +12,6 @@ TABLES = expand(
 )
 
 
-def tables_by_model(wildcards):
-    """model -> its file of the table `name`."""
-    pattern = {"learning_curve": rules.pretrain.output.learning_curve, "seeing": rules.see.output.table}[wildcards.name]
-    return {model: pattern.format(model=model) for model in COLLECTED[wildcards.name]}
-
-
 rule select:
     message:
         "Picking exit layers and draft lengths on validation"
@@ -52,7 +46,7 @@ rule tables:
     params:
         rows=lambda wildcards, input: each("--rows", input.rows),
         cost=lambda wildcards, input: each("--cost", input.cost),
-        folder=RESULTS,
+        folder=lambda wildcards, output: Path(output.provenance).parent,
         knobs=to_json(knobs.tables(CONFIG)),
         code=code_digest("fastvlm.tables"),
     resources:
@@ -118,7 +112,7 @@ rule headline:
     log:
         f"{LOGS}/headline.log",
     params:
-        folder=RESULTS,
+        folder=lambda wildcards, input: Path(input.provenance).parent,
         knobs=to_json({"confidence": CONFIG.statistics.confidence}),
         code=code_digest("fastvlm.headline"),
     resources:
