@@ -7,3 +7,6 @@ TASK_PROMPTS = {
     "caption": "Describe the image in one sentence.",
     "description": "Describe the image in detail.",
 }
+
+# Source: the llava-hf model cards and processors (the authors' own form has a system sentence before it).
+LLAVA_TEMPLATE = "USER: <image>\n{prompt} ASSISTANT:"

@@ -26,7 +26,7 @@ BACKGROUNDS = {
     "beige": (235, 220, 180), "turquoise": (120, 225, 215), "lavender": (200, 180, 250),
 }  # fmt: skip
 SHAPES = ("circle", "square", "triangle", "star", "diamond", "cross")
-RADII = {"large": 7.0, "small": 4.0}  # pixels
+RADII = {"large": 7.0, "small": 4.5}  # pixels
 PLACES = ("top left", "top", "top right", "left", "centre", "right", "bottom left", "bottom", "bottom right")
 
 

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from fastvlm.data.scenes import BACKGROUNDS, COLOURS, PLACES, SHAPES, Scene
+import pandas as pd
+
+from fastvlm.data.example import read_manifest
+from fastvlm.data.scenes import BACKGROUNDS, COLOURS, PLACES, SHAPES, Scene, Thing
 from fastvlm.data.wording import SIZE_WORDS
+from fastvlm.rows import read_rows, whole_file
+
+COLUMNS = ("experiment", "model", "dataset", "examples", "texts_all_right", "things", "mentions", "mentions_right")
 
 SIZES = {word: size for size, words in SIZE_WORDS.items() for word in words}
 CLAUSE = re.compile(r"[.,;]| and | while ")
@@ -33,12 +41,10 @@ def mentions(text: str) -> list[Mention]:
     'At the top, to the right of the red star, is a small blue circle'.
     """
     found: list[Mention] = []
-    waiting = ""
     for sentence in text.lower().split("."):
         waiting = ""
         for clause in CLAUSE.split(sentence):
-            clause = re.sub(r"to the right of", "beside", clause)
-            place = PLACE.search(clause)
+            place = PLACE.search(clause.replace("to the right of", "beside"))
             named = place[1].replace("middle", "centre") if place else ""
             noun = NOUN.search(clause)
             if noun:
@@ -60,6 +66,35 @@ def all_right(text: str, scene: Scene) -> bool:
     return named > 0 and right == named and (not background or background[1] == scene.background)
 
 
-def _fits(mention: Mention, thing) -> bool:
+def write_seeing(rows: list[Path], manifests: list[Path], output: Path) -> None:
+    """`seeing.csv` from plain decoding's rows of the test split; data sets without scenes have no line."""
+    scenes = {manifest.stem: _scenes(manifest) for manifest in manifests}
+    lines = [line for path in rows if (line := _seeing(read_rows(path), scenes))]
+    with whole_file(output) as partial:
+        pd.DataFrame(lines, columns=COLUMNS).to_csv(partial, index=False)
+
+
+def _scenes(manifest: Path) -> dict[str, Scene]:
+    return {example.id: Scene.from_dict(example.scene) for example in read_manifest(manifest, "test") if example.scene}
+
+
+def _seeing(rows: list[dict[str, Any]], scenes: dict[str, dict[str, Scene]]) -> dict[str, Any] | None:
+    """One line of counts for one model on one data set."""
+    drawn = scenes[rows[0]["dataset"]]
+    if not drawn:
+        return None
+    seen = [(row["text"], drawn[row["example"]]) for row in rows]
+    counts = [right_mentions(text, scene) for text, scene in seen]
+    return {
+        **{key: rows[0][key] for key in COLUMNS[:3]},
+        "examples": len(seen),
+        "texts_all_right": sum(all_right(text, scene) for text, scene in seen),
+        "things": sum(len(scene.things) for _, scene in seen),
+        "mentions": sum(named for _, named in counts),
+        "mentions_right": sum(right for right, _ in counts),
+    }
+
+
+def _fits(mention: Mention, thing: Thing) -> bool:
     same = (mention.size, mention.colour, mention.shape) == (thing.size, thing.colour, thing.shape)
     return same and mention.place in ("", thing.place)

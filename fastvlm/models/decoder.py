@@ -84,11 +84,17 @@ class Decoder:
     """A stack of layers with the final norm and the LM head of a checkpoint, for one sequence at a time."""
 
     def __init__(self, layers: Sequence[nn.Module], config, *, embedding: Tensor, norm: Tensor, head: Tensor, rotary: nn.Module):
+        self.config = config
         self.shape = Shape.of(config)
         self.layers = [DecoderLayer(layer, self.shape) for layer in layers]
         self.embedding, self.norm, self.head_weight = embedding, norm, head
         self._rotary = rotary
         self._cos = self._sin = embedding.new_empty(0)
+
+    def with_layers(self, layers: Sequence[nn.Module]) -> Decoder:
+        """Other layers between the same embedding, norm and head."""
+        shared = {"embedding": self.embedding, "norm": self.norm, "head": self.head_weight, "rotary": self._rotary}
+        return Decoder(layers, self.config, **shared)
 
     @property
     def dtype(self) -> torch.dtype:

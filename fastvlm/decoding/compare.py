@@ -1,0 +1,46 @@
+"""Neighbours in time: several ways to decode the same example, and how their texts compare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from statistics import median
+from typing import Any
+
+import torch
+
+from fastvlm.decoding.stopwatch import timed
+from fastvlm.decoding.trace import Trace
+from fastvlm.models.target import Target
+
+
+def compete(
+    acts: Sequence[Callable[[], Trace]], *, repeats: int, turn: int, device: torch.device
+) -> tuple[list[Trace], list[float]]:
+    """Run each act in turn; who begins changes from example to example. Returns the traces and each act's median seconds."""
+    traces: list[Trace] = [Trace([])] * len(acts)
+    seconds: list[list[float]] = [[] for _ in acts]
+    for repeat in range(repeats):
+        for place in range(len(acts)):
+            index = (place + turn + repeat) % len(acts)
+            traces[index], taken = timed(acts[index], device)
+            seconds[index].append(taken)
+    return traces, [median(times) for times in seconds]
+
+
+def outcome(target: Target, trace: Trace, baseline: list[int]) -> dict[str, Any]:
+    """What was said, how it was found, and whether it is what plain decoding says."""
+    return {
+        "text": target.to_text(trace.tokens),
+        "output_tokens": len(trace.tokens),
+        "equal_to_baseline": trace.tokens == baseline,
+        "first_difference": first_difference(trace.tokens, baseline),
+        "passes": trace.passes,
+    }
+
+
+def first_difference(tokens: list[int], baseline: list[int]) -> int | None:
+    """Position of the first token that differs (or is missing on one side), None if all are equal."""
+    for position, (ours, theirs) in enumerate(zip(tokens, baseline, strict=False)):
+        if ours != theirs:
+            return position
+    return None if len(tokens) == len(baseline) else min(len(tokens), len(baseline))

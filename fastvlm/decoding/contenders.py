@@ -1,0 +1,61 @@
+"""The methods of a comparison as the timing loop sees them: a name, its knobs, and an act that decodes one prefix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from fastvlm.decoding import autoregressive, speculative
+from fastvlm.decoding.drafters import Drafter, EarlyExit
+from fastvlm.decoding.trace import Trace
+from fastvlm.errors import UserError
+from fastvlm.imitation.distill import check_exit_layer
+from fastvlm.imitation.store import load_drafter
+from fastvlm.models.target import Prefix, Target
+
+DRAFTING = ("ssd", "fastvlm")
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One setting of a method; `decode` takes an example's prefix."""
+
+    exit_layer: int | None
+    draft_length: int | None
+    decode: Callable[[Prefix], Trace]
+
+
+def plain(target: Target, limit: int) -> Contender:
+    """The baseline."""
+    act = partial(autoregressive.decode, target.decoder, limit=limit, end_tokens=target.end_tokens)
+    return Contender(None, None, act)
+
+
+def groups(knobs: dict[str, Any], target: Target, model: Path, imitations: Sequence[Path]) -> list[list[Contender]]:
+    """The settings of a method in groups, one an exit layer; the timing loop runs the baseline once beside each group."""
+    if knobs["method"] not in DRAFTING:
+        return [[plain(target, knobs["max_new_tokens"])]]
+    return [
+        [_drafting(target, drafter, draft_length, knobs["max_new_tokens"]) for draft_length in knobs["draft_lengths"]]
+        for drafter in _drafters(knobs, target, model, imitations)
+    ]
+
+
+def _drafting(target: Target, drafter: Drafter, draft_length: int, limit: int) -> Contender:
+    settings = {"draft_length": draft_length, "limit": limit, "end_tokens": target.end_tokens}
+    return Contender(drafter.exit_layer, draft_length, partial(speculative.decode, target.decoder, drafter, **settings))
+
+
+def _drafters(knobs: dict[str, Any], target: Target, model: Path, imitations: Sequence[Path]) -> list[Drafter]:
+    for exit_layer in knobs["exit_layers"]:
+        check_exit_layer(exit_layer, len(target.decoder.layers))
+    if knobs["method"] == "ssd":
+        return [EarlyExit(exit_layer) for exit_layer in knobs["exit_layers"]]
+    drafters = [load_drafter(folder, target, model) for folder in imitations]
+    found = [drafter.exit_layer for drafter in drafters]
+    if found != knobs["exit_layers"]:
+        raise UserError(f"imitation networks of exit layers {found} were given; expected {knobs['exit_layers']}")
+    return drafters

@@ -1,0 +1,143 @@
+"""Distil an imitation network from a frozen backbone (FastVLM, arXiv 2510.22641: cosine similarity and distillation)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import AutoProcessor, LlavaForConditionalGeneration
+
+from fastvlm.errors import UserError
+from fastvlm.imitation.losses import cosine_loss, distillation_loss
+from fastvlm.imitation.network import build_network, start_from_backbone
+from fastvlm.imitation.states import States, StatesBatch, backbone_states, batches
+from fastvlm.imitation.store import fingerprint as backbone_fingerprint
+from fastvlm.imitation.store import save_network
+from fastvlm.imitation.texts import chosen_examples
+from fastvlm.models.corpus import Corpus
+from fastvlm.models.device import resolve_device
+from fastvlm.models.training import Stage, run_stage
+from fastvlm.models.training_state import TrainingState, fingerprint
+from fastvlm.provenance import code_digest
+from fastvlm.rows import read_rows, whole_file
+
+EVALUATION_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What one training needs: the texts' states, the head that the network's guesses pass through, and the knobs."""
+
+    train: list[States]
+    validation: list[States]
+    head: nn.Module
+    knobs: dict[str, Any]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-len(self.train) // self.knobs["batch"])
+
+
+def distill(knobs: dict[str, Any], model: Path, manifests: list[Path], texts: Path | None, output: Path) -> None:
+    """Train the network of one exit layer and save it with its card to `output`; the best epoch on validation is kept.
+
+    `texts` holds the backbone's own texts; without it the first reference of each example is used. Killed and started
+    again, it goes on from its last epoch. Raises `UserError` for an exit layer outside the decoder.
+    """
+    torch.manual_seed(knobs["seed"])
+    backbone = LlavaForConditionalGeneration.from_pretrained(model).to(resolve_device(knobs["device"])).eval().requires_grad_(False)
+    check_exit_layer(knobs["exit_layer"], backbone.config.text_config.num_hidden_layers)
+    lesson = prepare_lesson(knobs, backbone, AutoProcessor.from_pretrained(model), manifests, texts)
+    network = build_network(knobs["network"], backbone.config.text_config).to(backbone.device)
+    start_from_backbone(network, backbone)
+    inputs = [*manifests, *([texts] if texts else [])]
+    task = fingerprint({**knobs, "backbone": backbone_fingerprint(model)}, inputs, code_digest("fastvlm.imitation.distill"))
+    state = TrainingState.find(output / ".checkpoint" / "state.pt", task)
+    best = output / ".checkpoint" / "best.safetensors"
+    if state.stage == 0:
+        run_stage(distillation_stage(lesson, network, state, best), state)
+    network.load_state_dict(load_file(best))
+    save_network(output, network, make_card(knobs, backbone_fingerprint(model), network, state))
+    state.clear()
+    best.unlink()
+
+
+def check_exit_layer(exit_layer: int, layers: int) -> None:
+    """Drafting must leave the full model at least one layer to verify with."""
+    if not 1 <= exit_layer < layers:
+        raise UserError(f"exit layer {exit_layer}: outside the decoder; expected 1 to {layers - 1}, as it has {layers} layers")
+
+
+def prepare_lesson(knobs: dict[str, Any], backbone, processor, manifests: list[Path], texts: Path | None) -> Lesson:
+    """The backbone's states on the chosen texts of both splits."""
+    spoken = {row["id"]: row["tokens"] for row in read_rows(texts)} if texts else {}
+    splits = []
+    for split in ("train", "validation"):
+        examples = [example for manifest in manifests for example in chosen_examples(manifest, split, knobs["examples"])]
+        corpus = Corpus(examples, processor)
+        answers = [spoken[example.id] if texts else answer[0] for example, answer in zip(corpus.examples, corpus.answers, strict=True)]
+        splits.append(backbone_states(backbone, corpus, answers, exit_layer=knobs["exit_layer"], batch=EVALUATION_BATCH))
+    return Lesson(*splits, head=nn.Sequential(backbone.model.language_model.norm, backbone.lm_head), knobs=knobs)
+
+
+def distillation_stage(lesson: Lesson, network: nn.Module, state: TrainingState, best: Path) -> Stage:
+    """Epochs over the training texts; after each, agreement on validation is noted and the best weights are kept."""
+    knobs, epoch = lesson.knobs, lesson.steps_per_epoch
+    batches_of = lru_cache(maxsize=1)(partial(epoch_batches, lesson))
+
+    def loss(step: int) -> Tensor:
+        return imitation_loss(network, batches_of(step // epoch)[step % epoch], lesson)
+
+    def evaluate() -> None:
+        agreement = validation_agreement(network, lesson)
+        if agreement > max((entry["agreement"] for entry in state.evaluations), default=-1.0):
+            with whole_file(best) as path:
+                save_file(network.state_dict(), path)
+        state.evaluations.append({"epoch": len(state.evaluations) + 1, "agreement": round(agreement, 6)})
+
+    groups = [{"params": list(network.parameters()), "lr": knobs["learning_rate"]}]
+    name = f"{knobs['network']} at layer {knobs['exit_layer']}"
+    return Stage(name, network, groups, knobs["epochs"] * epoch, loss, 0.02, epoch, evaluate)
+
+
+def epoch_batches(lesson: Lesson, epoch: int) -> list[StatesBatch]:
+    rng = np.random.default_rng((lesson.knobs["seed"], epoch))
+    return list(batches(lesson.train, lesson.knobs["batch"], rng))
+
+
+def imitation_loss(network: nn.Module, batch: StatesBatch, lesson: Lesson) -> Tensor:
+    """cosine_weight * cosine + kl_weight * KL over the positions where the text is spoken."""
+    knobs = lesson.knobs
+    guessed = network(batch.exit)[batch.spoken]
+    kl = distillation_loss(lesson.head(guessed), lesson.head(batch.last), knobs["temperature"])
+    return knobs["cosine_weight"] * cosine_loss(guessed, batch.last) + knobs["kl_weight"] * kl
+
+
+@torch.inference_mode()
+def validation_agreement(network: nn.Module, lesson: Lesson) -> float:
+    """Share of validation positions where network and full model choose the same token."""
+    same = positions = 0
+    for batch in batches(lesson.validation, EVALUATION_BATCH, np.random.default_rng(0)):
+        student = lesson.head(network(batch.exit)[batch.spoken]).argmax(-1)
+        same += int((student == lesson.head(batch.last).argmax(-1)).sum())
+        positions += len(student)
+    return same / positions
+
+
+def make_card(knobs: dict[str, Any], backbone: str, network: nn.Module, state: TrainingState) -> dict[str, Any]:
+    """What the network is and how well it imitates."""
+    weights = list(network.parameters())
+    return {
+        **{name: knobs[name] for name in sorted(knobs) if name != "device"},
+        "backbone": backbone,
+        "parameters": sum(weight.numel() for weight in weights),
+        "bytes": sum(weight.numel() * weight.element_size() for weight in weights),
+        "epochs_run": state.evaluations,
+        "agreement": max(entry["agreement"] for entry in state.evaluations),
+    }

@@ -1,0 +1,58 @@
+"""An imitation network on disk: its weights, and a card that says which backbone and exit layer it belongs to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from fastvlm.decoding.drafters import Drafter, MlpImitation, TransformerImitation
+from fastvlm.errors import UserError
+from fastvlm.imitation.network import TransformerNetwork, build_network
+from fastvlm.models.decoder import Decoder
+from fastvlm.models.target import Target
+from fastvlm.rows import whole_file, write_json
+
+EDGE = 1 << 20  # bytes read at each end of a weights file
+
+
+def fingerprint(folder: Path) -> str:
+    """Which checkpoint a folder holds: SHA-256 of its config and of size, start and end of each weights file."""
+    digest = hashlib.sha256((folder / "config.json").read_bytes())
+    for path in sorted(folder.glob("*.safetensors")):
+        digest.update(f"{path.name} {path.stat().st_size}".encode())
+        with path.open("rb") as weights:
+            digest.update(weights.read(EDGE))
+            weights.seek(max(0, path.stat().st_size - EDGE))
+            digest.update(weights.read(EDGE))
+    return digest.hexdigest()
+
+
+def save_network(folder: Path, network: nn.Module, card: dict[str, Any]) -> None:
+    """Write `network.safetensors`, then `card.json`."""
+    with whole_file(folder / "network.safetensors") as path:
+        save_file(network.state_dict(), path)
+    write_json(folder / "card.json", card)
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "card.json").read_text())
+
+
+def load_drafter(folder: Path, target: Target, model: Path) -> Drafter:
+    """The drafter of a distilled network; raises `UserError` if it was distilled for another backbone."""
+    card = read_card(folder)
+    found = fingerprint(model)
+    if card["backbone"] != found:
+        raise UserError(f"{folder}: distilled for backbone {card['backbone'][:12]}; expected that of {model}, {found[:12]}; distil it again")
+    config = target.decoder.config
+    network = build_network(card["network"], config)
+    network.load_state_dict(load_file(folder / "network.safetensors"))
+    network.to(target.decoder.device, target.decoder.dtype).eval().requires_grad_(False)
+    if isinstance(network, TransformerNetwork):
+        return TransformerImitation(card["exit_layer"], target.decoder.with_layers([network.layer]))
+    return MlpImitation(card["exit_layer"], network)

@@ -1,0 +1,21 @@
+"""Where and in which arithmetic a model runs."""
+
+from __future__ import annotations
+
+import torch
+
+from fastvlm.errors import UserError
+
+
+def resolve_device(name: str) -> torch.device:
+    """`auto` is the GPU if there is one; raises `UserError` for a device that this machine lacks."""
+    available = torch.cuda.is_available()
+    if name == "auto":
+        return torch.device("cuda" if available else "cpu")
+    if name == "cuda" and not available:
+        raise UserError("device: cuda was asked for, but torch sees no CUDA device; expected 'cpu' or 'auto' on this machine")
+    return torch.device(name)
+
+
+def resolve_dtype(name: str) -> torch.dtype:
+    return {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}[name]
