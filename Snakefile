@@ -14,6 +14,14 @@ if not workflow.overwrite_configfiles:
 
 include: "workflow/rules/common.smk"
 
+
+report: "workflow/report/workflow.rst"
+
+
+# Captions of the report quote the numbers of this run.
+config["headline"] = finished_headline()
+
+
 include: "workflow/rules/data.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/distill.smk"

@@ -98,11 +98,11 @@ def cost(knobs: Knobs, model: Model, manifest: Manifest, output: Output, imitati
 
 
 @app.command()
-def see(knobs: Knobs, model: Model, manifest: Manifests, output: Output) -> None:
+def see(rows: Rows, manifest: Manifests, output: Output) -> None:
     """Check on held-out scenes whether the model's texts name what is drawn."""
-    from fastvlm.metrics.seeing import see as check
+    from fastvlm.metrics.seeing import write_seeing
 
-    check(_parse(knobs), model, manifest, output)
+    write_seeing(rows, manifest, output)
 
 
 @app.command()
@@ -130,9 +130,9 @@ def tables(
 @app.command()
 def quality(knobs: Knobs, rows: Rows, manifest: Manifests, output: Output) -> None:
     """Score the texts against the references."""
-    from fastvlm.metrics.captions import write_quality
+    from fastvlm.metrics.captions import score
 
-    write_quality(_parse(knobs), rows, manifest, output)
+    score(_parse(knobs), rows, manifest, output)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,13 +20,18 @@ CountOrAll = Annotated[int | None, Field(ge=1)]
 Steps = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _as_tuple(values: Any) -> Any:
+    return tuple(values) if isinstance(values, list) else values
 
 
 def _ascending(values: Any) -> Any:
     """A list of numbers as a tuple, refused unless each is larger than the one before; element types are pydantic's to judge."""
     if isinstance(values, list) and all(isinstance(value, int) for value in values) and values != sorted(set(values)):
         raise ValueError("expected distinct numbers in ascending order")
-    return tuple(values) if isinstance(values, list) else values
+    return _as_tuple(values)
 
 
 Ascending = Annotated[tuple[Count, ...], Field(min_length=1), BeforeValidator(_ascending)]
@@ -62,18 +68,36 @@ class Files(Knobs):
     max_new_tokens: Count = Field(description="longest text that is decoded, tokens")
 
 
+class TrainingStage(Knobs):
+    """One stage of a training on sentences."""
+
+    layers: Count = Field(description="decoder layers of the model in this stage, count; new ones begin as identities")
+    share: Annotated[float, Field(gt=0, le=1)] = Field(
+        description="share of the examples that is used, those with the shortest texts, 0..1"
+    )
+    steps: Steps = Field(description="training steps, count")
+    learning_rate: Positive = Field(description="peak learning rate of AdamW")
+    final: Share = Field(description="where the learning rate's cosine ends, as a share of its peak, 0..1")
+
+
 class Training(Knobs):
     """How a small model learns to see and speak."""
 
     precision: Literal["float32", "bfloat16"] = Field(description="arithmetic of the forward pass; weights stay float32")
     batch: Count = Field(description="examples a step, count")
     word_steps: Steps = Field(description="steps in which the vision tower alone learns which words an image calls for, count")
-    caption_steps: Steps = Field(description="steps of the shallow model on the shortest texts, count")
-    mixture_steps: Steps = Field(description="steps of the shallow model on all datasets, count")
-    deep_steps: Steps = Field(description="steps of the model at its full depth on all datasets, count")
-    start_layers: Count = Field(description="decoder layers of the shallow model, count; divides `layers`")
-    learning_rate: Positive = Field(description="peak learning rate of AdamW")
+    word_rate: Positive = Field(description="peak learning rate of these steps")
+    vision_rate: Share = Field(description="learning rate of the vision tower in the stages, as a share of the rest's, 0..1")
     checkpoint_every: Count = Field(description="steps between the checkpoints that an interrupted training resumes from, count")
+    stages: Annotated[tuple[TrainingStage, ...], Field(min_length=1), BeforeValidator(_as_tuple)] = Field(
+        description="training on sentences, stage after stage; the last has all layers of the model"
+    )
+
+    @model_validator(mode="after")
+    def _only_grows(self) -> Training:
+        for number, (before, stage) in enumerate(pairwise(self.stages), start=1):
+            _check_multiple(f"stages[{number}].layers", stage.layers, f"stages[{number - 1}].layers", before.layers)
+        return self
 
 
 class TrainedModel(Knobs):
@@ -98,7 +122,9 @@ class TrainedModel(Knobs):
         _check_multiple("vision_hidden", self.vision_hidden, "heads", self.heads)
         # Rotary position embeddings turn pairs of coordinates.
         _check_multiple("hidden", self.hidden, "2 * heads", 2 * self.heads)
-        _check_multiple("layers", self.layers, "training.start_layers", self.training.start_layers)
+        if self.training.stages[-1].layers != self.layers:
+            found = self.training.stages[-1].layers
+            raise ValueError(f"training.stages: found {found} layers in the last, expected the model's layers = {self.layers}")
         return self
 
 
@@ -139,13 +165,13 @@ class Distillation(Knobs):
 
     text: Literal["generated", "references"] = Field(description="what it learns on: the model's own text for train images, or references")
     examples: Count = Field(description="train images of each dataset, count at most")
-    steps: Count = Field(description="training steps, count")
+    generation_batch: Count = Field(description="images that the model speaks of at once when it generates the text, count")
+    epochs: Count = Field(description="passes over the text, count; the best on validation is kept")
     batch: Count = Field(description="examples a step, count")
     learning_rate: Positive = Field(description="peak learning rate of AdamW")
     cosine_weight: Weight = Field(description="weight of 1 - cosine similarity to the last layer's hidden state")
     kl_weight: Weight = Field(description="weight of the KL divergence to the full model's distribution, nats")
     temperature: Positive = Field(description="softmax temperature of both distributions in the KL divergence")
-    precision: Literal["float32", "bfloat16"] = Field(description="arithmetic of the forward pass; weights stay float32")
 
     @model_validator(mode="after")
     def _has_a_loss(self) -> Distillation:
@@ -160,6 +186,7 @@ class Decoding(Knobs):
     draft_lengths: Ascending = Field(description="tokens drafted before a verification; each is measured")
     warmup: Steps = Field(description="examples decoded before the stopwatch counts, count")
     repeats: Count = Field(description="timed runs of each example, of which the median stands, count")
+    threads: CountOrAll = Field(description="CPU threads that decoding computes with, count; null: all of the job's")
 
 
 class Statistics(Knobs):

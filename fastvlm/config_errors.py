@@ -61,6 +61,8 @@ def _known_keys(location: tuple[int | str, ...], schema: Mapping[str, Any]) -> l
     for part in location:
         if "discriminator" in group:
             group = _resolve({"$ref": group["discriminator"]["mapping"][part]}, schema)
+        elif isinstance(part, int):
+            group = _resolve(group["items"], schema)
         elif "properties" in group:
             group = _resolve(group["properties"][part], schema)
         else:
@@ -82,7 +84,8 @@ def _expectation(problem: ErrorDetails) -> str:
     plain = {
         "model_type": "a mapping of keys to values",
         "dict_type": "a mapping of keys to values",
-        "tuple_type": "a list of numbers",
+        "model_attributes_type": "a mapping of keys to values",
+        "tuple_type": "a list",
         "too_short": "at least one item",
         "string_pattern_mismatch": "lower-case letters, digits and hyphens",
     }
@@ -90,5 +93,5 @@ def _expectation(problem: ErrorDetails) -> str:
 
 
 def _show(value: Any) -> str:
-    text = repr(value)
+    text = repr(list(value) if isinstance(value, tuple) else value)
     return text if len(text) <= 60 else f"{text[:57]}..."

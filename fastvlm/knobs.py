@@ -19,7 +19,7 @@ def drafting_methods(config: Config) -> list[str]:
 
 
 def exit_layers(config: Config, method: str) -> list[int]:
-    """Empty for a method that does not draft."""
+    """Empty for a method that does not draft, or that the experiment leaves out."""
     return list(getattr(getattr(config.methods, method), "exit_layers", ()))
 
 
@@ -32,14 +32,12 @@ def pretrain(config: Config, model: str) -> dict[str, Any]:
 
 
 def texts(config: Config) -> dict[str, Any]:
-    """`max_new_tokens` is given by dataset, in the order of the manifests."""
+    """`max_new_tokens` is a list in the order of the manifests."""
     return {
-        "seed": config.seed,
         "device": config.device,
         "examples": config.distillation.examples,
-        "batch": config.distillation.batch,
-        "precision": config.distillation.precision,
-        "max_new_tokens": _max_new_tokens(config),
+        "generation_batch": config.distillation.generation_batch,
+        "max_new_tokens": [dataset.max_new_tokens for dataset in config.datasets.values()],
     }
 
 
@@ -49,24 +47,23 @@ def distill(config: Config, network: str, exit_layer: int) -> dict[str, Any]:
         "device": config.device,
         "network": network,
         "exit_layer": exit_layer,
-        **_plain(config.distillation),
+        **_plain(config.distillation, exclude={"generation_batch"}),
     }
 
 
 def decode(config: Config, model: str, dataset: str, method: str) -> dict[str, Any]:
-    drafts = method in DRAFTING
     return {
         "experiment": config.experiment,
         "model": model,
         "dataset": dataset,
         "method": method,
-        "seed": config.seed,
         "device": config.device,
         "dtype": config.dtype,
         "exit_layers": exit_layers(config, method),
-        "draft_lengths": list(config.decoding.draft_lengths) if drafts else [],
+        "draft_lengths": list(config.decoding.draft_lengths) if method in DRAFTING else [],
         "warmup": config.decoding.warmup,
         "repeats": config.decoding.repeats,
+        "threads": config.decoding.threads,
         "max_new_tokens": config.datasets[dataset].max_new_tokens,
     }
 
@@ -74,26 +71,16 @@ def decode(config: Config, model: str, dataset: str, method: str) -> dict[str, A
 def cost(config: Config, model: str) -> dict[str, Any]:
     return {
         "model": model,
-        "seed": config.seed,
         "device": config.device,
         "dtype": config.dtype,
-        "exit_layers": {method: exit_layers(config, method) for method in drafting_methods(config)},
+        "exit_layers": {method: exit_layers(config, method) for method in DRAFTING},
         "draft_lengths": list(config.decoding.draft_lengths),
-        "warmup": config.decoding.warmup,
-        "repeats": config.decoding.repeats,
+        "threads": config.decoding.threads,
     }
-
-
-def see(config: Config, model: str) -> dict[str, Any]:
-    return {"model": model, "device": config.device, "dtype": config.dtype, "max_new_tokens": _max_new_tokens(config)}
 
 
 def tables(config: Config) -> dict[str, Any]:
     return {"seed": config.seed, **_plain(config.statistics)}
-
-
-def _max_new_tokens(config: Config) -> dict[str, int]:
-    return {name: dataset.max_new_tokens for name, dataset in config.datasets.items()}
 
 
 def _plain(knobs: Knobs, exclude: set[str] | None = None) -> dict[str, Any]:

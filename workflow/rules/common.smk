@@ -106,7 +106,17 @@ def decode_rows(split, methods):
     )
 
 
-def tables_by_model(wildcards):
-    """model -> its file of the table `name`."""
-    pattern = {"learning_curve": rules.pretrain.output.learning_curve, "seeing": rules.see.output.table}[wildcards.name]
-    return {model: pattern.format(model=model) for model in COLLECTED[wildcards.name]}
+def table(name):
+    """A table of the results, with its caption in the report."""
+    return report(f"{RESULTS}/{name}.csv", caption=f"../report/{name}.rst", category="Tables")
+
+
+def learning_curves():
+    """model -> what its training wrote."""
+    return {model: rules.pretrain.output.learning_curve.format(model=model) for model in TRAINED}
+
+
+def finished_headline():
+    """What captions quote; nothing until the experiment has run once."""
+    path = Path(RESULTS, "headline.json")
+    return json.loads(path.read_text()) if path.is_file() else None

@@ -8,22 +8,26 @@ FIGURE_TABLES = {
     **({"learning_curve": ["learning_curve"]} if TRAINED else {}),
 }
 
+for figure, tables in FIGURE_TABLES.items():
 
-rule figure:
-    message:
-        "Drawing {wildcards.name}"
-    input:
-        tables=lambda wildcards: [f"{RESULTS}/{table}.csv" for table in FIGURE_TABLES[wildcards.name]],
-    output:
-        png=f"{FIGURES}/{{name}}.png",
-        pdf=f"{FIGURES}/{{name}}.pdf",
-    log:
-        f"{LOGS}/figure/{{name}}.log",
-    params:
-        folder=lambda wildcards, input: Path(input.tables[0]).parent,
-        code=lambda wildcards: code_digest(f"fastvlm.figures.{wildcards.name}"),
-    resources:
-        mem_mb=2000,
-        runtime=10,
-    shell:
-        "(fastvlm figure {wildcards.name} --tables {params.folder:q} --output {output.png:q}) 2>&1 | tee {log:q}"
+    rule:
+        name:
+            f"figure_{figure}"
+        message:
+            f"Drawing {figure}"
+        input:
+            tables=[f"{RESULTS}/{table}.csv" for table in tables],
+        output:
+            png=report(f"{FIGURES}/{figure}.png", caption=f"../report/{figure}.rst", category="Figures"),
+            pdf=f"{FIGURES}/{figure}.pdf",
+        log:
+            f"{LOGS}/figures/{figure}.log",
+        params:
+            figure=figure,
+            folder=lambda wildcards, input: Path(input.tables[0]).parent,
+            code=code_digest(f"fastvlm.figures.{figure}"),
+        resources:
+            mem_mb=2000,
+            runtime=10,
+        shell:
+            "(fastvlm figure {params.figure} --tables {params.folder:q} --output {output.png:q}) 2>&1 | tee {log:q}"

@@ -1,4 +1,4 @@
-"""Manifests -> small models, what they learned, and whether they see."""
+"""Manifests -> small models."""
 
 
 rule pretrain:
@@ -29,26 +29,3 @@ rule pretrain:
         runtime=240,
     shell:
         "(fastvlm pretrain --knobs {params.knobs:q} {params.manifests} --output {params.folder:q}) 2>&1 | tee {log:q}"
-
-
-rule see:
-    message:
-        "Checking what {wildcards.model} sees"
-    input:
-        model=model_files,
-        manifests=expand("{results}/data/{dataset}.jsonl", results=RESULTS, dataset=DRAWN),
-    output:
-        table=f"{RESULTS}/seeing/{{model}}.csv",
-    log:
-        f"{LOGS}/see/{{model}}.log",
-    params:
-        folder=model_folder,
-        manifests=lambda wildcards, input: each("--manifest", input.manifests),
-        knobs=lambda wildcards: to_json(knobs.see(CONFIG, wildcards.model)),
-        code=code_digest("fastvlm.metrics.seeing"),
-    threads: all_cores
-    resources:
-        mem_mb=8000,
-        runtime=60,
-    shell:
-        "(fastvlm see --knobs {params.knobs:q} --model {params.folder:q} {params.manifests} --output {output.table:q}) 2>&1 | tee {log:q}"

@@ -1,14 +1,11 @@
 """Decode rows and costs -> tables."""
 
-VALIDATION_ROWS = decode_rows("validation", DRAFTING)
 TEST_ROWS = decode_rows("test", METHODS)
 SUMMED = ["speedup", "acceptance", "acceptance_by_context", "acceptance_by_position", "accepted_length", "cost"]
-# One file a model -> one table: which models have it.
-COLLECTED = {"learning_curve": TRAINED, "seeing": CONFIG.models if DRAWN else []}
 TABLES = expand(
     "{results}/{table}.csv",
     results=RESULTS,
-    table=[*SUMMED, "selection", "quality", *(name for name, models in COLLECTED.items() if models)],
+    table=[*SUMMED, "selection", "quality", *(["learning_curve"] if TRAINED else []), *(["seeing"] if DRAWN else [])],
 )
 
 
@@ -16,9 +13,9 @@ rule select:
     message:
         "Picking exit layers and draft lengths on validation"
     input:
-        rows=VALIDATION_ROWS,
+        rows=decode_rows("validation", DRAFTING),
     output:
-        selection=f"{RESULTS}/selection.csv",
+        selection=table("selection"),
     log:
         f"{LOGS}/select.log",
     params:
@@ -39,7 +36,7 @@ rule tables:
         cost=expand("{results}/cost/{model}.jsonl", results=RESULTS, model=CONFIG.models),
         selection=rules.select.output.selection,
     output:
-        expand("{results}/{table}.csv", results=RESULTS, table=SUMMED),
+        [table(name) for name in SUMMED],
         provenance=f"{RESULTS}/provenance.json",
     log:
         f"{LOGS}/tables.log",
@@ -64,7 +61,7 @@ rule quality:
         rows=TEST_ROWS,
         manifests=MANIFESTS,
     output:
-        table=f"{RESULTS}/quality.csv",
+        table=table("quality"),
     log:
         f"{LOGS}/quality.log",
     params:
@@ -79,21 +76,40 @@ rule quality:
         "(fastvlm quality --knobs {params.knobs:q} {params.rows} {params.manifests} --output {output.table:q}) 2>&1 | tee {log:q}"
 
 
-rule collect:
+rule see:
     message:
-        "Collecting {wildcards.name} of all models"
+        "Checking whether the texts name what is drawn"
     input:
-        tables=lambda wildcards: list(tables_by_model(wildcards).values()),
+        rows=decode_rows("test", ["baseline"]),
+        manifests=MANIFESTS,
     output:
-        table=f"{RESULTS}/{{name}}.csv",
+        table=table("seeing"),
     log:
-        f"{LOGS}/collect/{{name}}.log",
+        f"{LOGS}/see.log",
+    params:
+        rows=lambda wildcards, input: each("--rows", input.rows),
+        manifests=lambda wildcards, input: each("--manifest", input.manifests),
+        code=code_digest("fastvlm.metrics.seeing"),
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    shell:
+        "(fastvlm see {params.rows} {params.manifests} --output {output.table:q}) 2>&1 | tee {log:q}"
+
+
+rule learning_curve:
+    message:
+        "Collecting the learning curves of all models"
+    input:
+        tables=list(learning_curves().values()),
+    output:
+        table=table("learning_curve"),
+    log:
+        f"{LOGS}/learning_curve.log",
     params:
         experiment=CONFIG.experiment,
-        tables=lambda wildcards: each("--table", (f"{model}={path}" for model, path in tables_by_model(wildcards).items())),
+        tables=each("--table", (f"{model}={path}" for model, path in learning_curves().items())),
         code=code_digest("fastvlm.collect"),
-    wildcard_constraints:
-        name=one_of(COLLECTED),
     resources:
         mem_mb=1000,
         runtime=10,
