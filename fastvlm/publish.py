@@ -9,7 +9,7 @@ from fastvlm.errors import UserError
 from fastvlm.figures import FIGURES
 from fastvlm.tables import COLUMNS
 
-TABLES = (*COLUMNS, "quality", "selection", "learning_curve")
+TABLES = (*COLUMNS, "quality", "selection")
 
 
 def publish(experiment: str) -> None:
@@ -17,14 +17,20 @@ def publish(experiment: str) -> None:
 
     Raises `UserError` naming the first missing file of an experiment that is not finished; nothing is copied then.
     """
-    results, figures = Path("results", experiment), Path("figures", experiment)
-    required = [results / f"{table}.csv" for table in TABLES] + [results / "provenance.json"]
-    required += [figures / f"{name}.png" for name in FIGURES] + [results / "headline.json"]
+    required = _required(Path("results", experiment), Path("figures", experiment))
     for path in required:
         if not path.is_file():
             raise UserError(f"experiment '{experiment}' is not finished: {path} is missing; run it to the end first")
-    tables_of_this_source = set(results.glob("*.csv"))
-    _replace(Path("docs/results", experiment), sorted({*required, *tables_of_this_source}))
+    # Some tables depend on the source: only drawn scenes can say what the model sees.
+    _replace(Path("docs/results", experiment), sorted({*required, *Path("results", experiment).glob("*.csv")}))
+
+
+def _required(results: Path, figures: Path) -> list[Path]:
+    trained = any(results.glob("models/*/learning_curve.csv"))
+    names = [name for name in FIGURES if trained or name != "learning_curve"]
+    tables = [*TABLES, "learning_curve"] if trained else TABLES
+    paths = [results / f"{table}.csv" for table in tables] + [figures / f"{name}.png" for name in names]
+    return [*paths, results / "provenance.json", results / "headline.json"]
 
 
 def _replace(folder: Path, files: list[Path]) -> None:

@@ -16,7 +16,8 @@ from fastvlm.errors import UserError
 from fastvlm.rows import whole_file
 from fastvlm.table_file import Record
 
-BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, BLACK, GREY = "#0072B2 #D55E00 #009E73 #E69F00 #CC79A7 #56B4E9 #000000 #767676".split()
+BLUE, VERMILION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
+PURPLE, SKY, BLACK, GREY = "#CC79A7", "#56B4E9", "#000000", "#767676"
 METHOD_COLOURS = {"baseline": GREY, "generate": GREEN, "ssd": VERMILION, "fastvlm": BLUE}
 OTHER_COLOURS = (ORANGE, PURPLE, SKY, BLACK)
 MARKERS = "osD^vPX*"
