@@ -1,0 +1,37 @@
+"""The tables of a made-up experiment that ran to its end, for tests of what reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastvlm.metrics.speed import select
+from fastvlm.rows import write_rows
+from fastvlm.table_file import KEY_COLUMNS, read_table, write_table
+from fastvlm.tables import write_tables
+from tests.rows_factory import cost_rows, write_decode_files
+
+KNOBS = {"seed": 1, "resamples": 200, "confidence": 0.95, "context_bin": 16}
+DATASETS = ("scenes-caption", "scenes-description")
+
+
+def write_finished(folder: Path, examples: int = 12) -> Path:
+    """All tables of two datasets below `folder`/results; returns that folder."""
+    results = folder / "results"
+    validation, test = [], []
+    for dataset in DATASETS:
+        validation += write_decode_files(folder, 8, ("ssd", "fastvlm"), "validation", dataset=dataset)
+        test += write_decode_files(folder, examples, dataset=dataset)
+    results.mkdir(parents=True)
+    select(validation, results / "selection.csv")
+    write_rows(folder / "cost.jsonl", cost_rows())
+    write_tables(KNOBS, test, [folder / "cost.jsonl"], results / "selection.csv", results)
+    settings = [{column: record[column] for column in KEY_COLUMNS} for record in read_table(results / "speedup.csv")]
+    write_table(results / "quality.csv", (*KEY_COLUMNS, "bleu_4"), [setting | {"bleu_4": 0.61} for setting in settings])
+    curve = [
+        {"experiment": "scenes", "model": "llava-small", "stage": stage, "step": step, "seconds": step * 0.5, "loss": 3 / (1 + step)}
+        | {"learning_rate": 1e-3}
+        for stage in ("words", "captions")
+        for step in range(10)
+    ]
+    write_table(results / "learning_curve.csv", tuple(curve[0]), curve)
+    return results

@@ -1,0 +1,100 @@
+"""The headline says what the tables say, at the setting that validation chose."""
+
+import json
+
+import pytest
+
+from fastvlm.errors import UserError
+from fastvlm.headline import compare, verdict, write_headline
+from fastvlm.table_file import read_table, write_table
+from tests.finished_tables import DATASETS, write_finished
+
+
+@pytest.fixture
+def finished(tmp_path):
+    return write_finished(tmp_path)
+
+
+def headline(finished):
+    write_headline({"confidence": 0.95}, finished, finished / "headline.json")
+    return json.loads((finished / "headline.json").read_text())
+
+
+def test_every_number_is_the_table_s_at_the_selected_setting(finished):
+    said = headline(finished)
+    tables = {name: read_table(finished / f"{name}.csv") for name in ("speedup", "acceptance", "selection")}
+    assert list(said["models"]["llava-small"]) == list(DATASETS)
+    for chosen in tables["selection"]:
+        at = said["models"]["llava-small"][chosen["dataset"]]["methods"][chosen["method"]]
+        assert (at["exit_layer"], at["draft_length"]) == (chosen["exit_layer"], chosen["draft_length"])
+        columns = ("dataset", "method", "exit_layer", "draft_length")
+        speed, rate = (next(r for r in tables[t] if all(r[c] == chosen[c] for c in columns)) for t in ("speedup", "acceptance"))
+        assert at["decode_speedup"] == {
+            "value": speed["decode_speedup"],
+            "low": speed["decode_speedup_low"],
+            "high": speed["decode_speedup_high"],
+        }
+        assert at["e2e_speedup"]["value"] == speed["e2e_speedup"]
+        assert at["acceptance_rate"]["high"] == rate["acceptance_rate_high"]
+        assert at["tokens_per_target_pass"] == rate["tokens_per_target_pass"]
+        assert (at["equal_to_baseline"], at["bleu_4"]) == (1, 0.61)
+
+
+def test_plain_decoding_over_generate_is_the_inverse_with_its_ends_turned(finished):
+    place = headline(finished)["models"]["llava-small"]["scenes-caption"]
+    generate, over = place["methods"]["generate"]["decode_speedup"], place["plain_decoder_over_generate"]["decode"]
+    assert over["low"] < over["value"] < over["high"]
+    assert (over["value"], over["low"]) == pytest.approx((1 / generate["value"], 1 / generate["high"]), rel=1e-5)
+    assert 1.9 < over["value"] < 2.5
+
+
+def test_the_run_s_provenance_and_confidence_are_in_it(finished):
+    said = headline(finished)
+    assert (said["experiment"], said["confidence"]) == ("scenes", 0.95)
+    assert said["provenance"] == json.loads((finished / "provenance.json").read_text())
+    assert said["provenance"]["python"]
+
+
+def interval(low, high):
+    return {"value": (low + high) / 2, "low": low, "high": high}
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "word"),
+    [(1.01, 2, "faster than"), (0.5, 0.99, "slower than"), (0.9, 1.1, "not distinguishable"), (1, 1.2, "not distinguishable")],
+)
+def test_verdict(low, high, word):
+    assert verdict(interval(low, high)) == f"{word} plain decoding".replace("able plain", "able from plain")
+
+
+def test_without_a_measurement_there_is_no_verdict():
+    nothing = {"value": None, "low": None, "high": None}
+    assert verdict(nothing) == compare(nothing, interval(1, 2), ("fastvlm", "ssd")) == "not measured"
+
+
+@pytest.mark.parametrize(
+    ("ours", "rival", "words"),
+    [
+        ((2, 3), (1, 1.9), "fastvlm above ssd, intervals apart"),
+        ((1, 1.9), (2, 3), "ssd above fastvlm, intervals apart"),
+        ((1, 2), (1.9, 3), "intervals overlap"),
+        ((1, 2), (2, 3), "intervals overlap"),
+    ],
+)
+def test_comparison(ours, rival, words):
+    assert compare(interval(*ours), interval(*rival), ("fastvlm", "ssd")) == words
+
+
+@pytest.mark.parametrize("missing", ["selection.csv", "speedup.csv", "acceptance.csv", "quality.csv", "provenance.json"])
+def test_a_missing_file_is_named(finished, missing):
+    (finished / missing).unlink()
+    with pytest.raises(UserError, match=f"{missing}: no such"):
+        headline(finished)
+    assert not (finished / "headline.json").exists()
+
+
+def test_quality_without_the_selected_setting_is_refused(finished):
+    records = read_table(finished / "quality.csv")
+    write_table(finished / "quality.csv", tuple(records[0]), [record for record in records if record["method"] != "fastvlm"])
+    with pytest.raises(UserError, match=r"quality.csv: no line for llava-small/scenes-caption/fastvlm"):
+        headline(finished)

@@ -1,0 +1,163 @@
+"""The tables: columns as named, counts as in the rows, ratios as views over the counts, same bytes twice."""
+
+import pytest
+
+from fastvlm.errors import UserError
+from fastvlm.rows import read_rows, write_rows
+from fastvlm.table_file import KEY_COLUMNS, read_table
+from fastvlm.tables import COLUMNS, write_tables
+from tests.finished_tables import KNOBS, write_finished
+from tests.rows_factory import cost_rows, write_decode_files
+
+# Of the design page, word for word.
+DESIGN = {
+    "speedup": "output_tokens,decode_speedup,decode_speedup_low,decode_speedup_high,e2e_speedup,e2e_speedup_low,e2e_speedup_high,"
+    "decode_tokens_per_second,equal_to_baseline",
+    "acceptance": "drafted,accepted,acceptance_rate,acceptance_rate_low,acceptance_rate_high,target_passes,tokens_per_target_pass",
+    "acceptance_by_context": "context_low,context_high,drafted,accepted,acceptance_rate,acceptance_rate_low,acceptance_rate_high",
+    "acceptance_by_position": "position,drafted,accepted,acceptance_rate,acceptance_rate_low,acceptance_rate_high",
+    "accepted_length": "accepted,passes",
+    "cost": "tokens_in_pass,draft_step_seconds,target_pass_seconds,added_parameters,added_bytes",
+}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    return write_finished(tmp_path_factory.mktemp("finished"))
+
+
+def key(record):
+    return tuple(record[column] for column in KEY_COLUMNS)
+
+
+@pytest.mark.parametrize("table", DESIGN)
+def test_columns_are_the_design_s(finished, table):
+    header = (finished / f"{table}.csv").read_text().splitlines()[0]
+    assert header == ",".join([*KEY_COLUMNS, DESIGN[table]])
+
+
+def test_every_setting_has_one_line_and_generate_no_acceptance(finished):
+    speedups, rates = read_table(finished / "speedup.csv"), read_table(finished / "acceptance.csv")
+    assert len({key(record) for record in speedups}) == len(speedups) == 2 * 18
+    assert [key(record) for record in rates] == [key(record) for record in speedups if record["method"] != "generate"]
+    assert {record["examples"] for record in speedups} == {12}
+
+
+def test_plain_decoding_is_one_token_a_pass_and_drafts_nothing(finished):
+    for record in read_table(finished / "acceptance.csv"):
+        if record["method"] == "baseline":
+            assert (record["tokens_per_target_pass"], record["drafted"], record["acceptance_rate"]) == (1, 0, None)
+        else:
+            assert 1 < record["tokens_per_target_pass"] <= record["draft_length"] + 1
+
+
+@pytest.mark.parametrize("table", ["acceptance_by_position", "acceptance_by_context"])
+def test_counts_of_a_view_sum_to_the_whole(finished, table):
+    summed = {}
+    for record in read_table(finished / f"{table}.csv"):
+        drafted, accepted = summed.get(key(record), (0, 0))
+        summed[key(record)] = (drafted + record["drafted"], accepted + record["accepted"])
+    whole = {
+        key(record): (record["drafted"], record["accepted"]) for record in read_table(finished / "acceptance.csv") if record["drafted"]
+    }
+    assert summed == whole
+
+
+def test_accepted_lengths_are_a_view_of_the_same_passes(finished):
+    passes, accepted = {}, {}
+    for record in read_table(finished / "accepted_length.csv"):
+        passes[key(record)] = passes.get(key(record), 0) + record["passes"]
+        accepted[key(record)] = accepted.get(key(record), 0) + record["passes"] * record["accepted"]
+    for record in read_table(finished / "acceptance.csv"):
+        if record["draft_length"]:
+            assert (passes[key(record)], accepted[key(record)]) == (record["target_passes"], record["accepted"])
+
+
+def test_rates_are_views_and_lie_in_their_intervals(finished):
+    for table in ("acceptance", "acceptance_by_position", "acceptance_by_context"):
+        for record in read_table(finished / f"{table}.csv"):
+            if record["drafted"]:
+                assert record["acceptance_rate"] == pytest.approx(record["accepted"] / record["drafted"], rel=1e-5)
+                assert record["acceptance_rate_low"] <= record["acceptance_rate"] <= record["acceptance_rate_high"]
+
+
+def test_contexts_come_in_bins_of_the_knob(finished):
+    records = read_table(finished / "acceptance_by_context.csv")
+    assert {record["context_high"] - record["context_low"] for record in records} == {16}
+    # The factory's prompts are of 21 tokens, so that drafting begins in the second bin.
+    assert min(record["context_low"] for record in records) == 16
+
+
+def test_a_text_that_differs_lowers_the_share(tmp_path):
+    paths = write_decode_files(tmp_path, 4)
+    write_rows(paths[0], [row | {"equal_to_baseline": row["example"] != "test-1"} for row in read_rows(paths[0])])
+    tables = run(tmp_path, paths)
+    shares = {record["method"]: record["equal_to_baseline"] for record in read_table(tables / "speedup.csv")}
+    assert shares == {"baseline": 0.75, "generate": 1, "ssd": 1, "fastvlm": 1}
+
+
+def run(folder, paths, output="tables", cost=None):
+    validation = write_decode_files(folder, 4, ("ssd", "fastvlm"), "validation")
+    from fastvlm.metrics.speed import select
+
+    select(validation, folder / "selection.csv")
+    write_rows(folder / "cost.jsonl", cost or cost_rows())
+    write_tables(KNOBS, paths, [folder / "cost.jsonl"], folder / "selection.csv", folder / output)
+    return folder / output
+
+
+def test_other_seconds_change_timing_columns_only(tmp_path):
+    paths = write_decode_files(tmp_path)
+    first = run(tmp_path, paths, "first")
+    for path in paths:
+        write_rows(path, [row | {"decode_seconds": row["decode_seconds"] * 1.7} for row in read_rows(path)])
+    second = run(tmp_path, paths, "second")
+    for table in COLUMNS:
+        for one, other in zip(read_table(first / f"{table}.csv"), read_table(second / f"{table}.csv"), strict=True):
+            changed = {column for column in one if one[column] != other[column]}
+            assert all("speedup" in column or "per_second" in column for column in changed)
+            assert bool(changed) == (table == "speedup")
+
+
+def test_same_rows_same_bytes(tmp_path):
+    paths = write_decode_files(tmp_path)
+    first, second = run(tmp_path, paths, "first"), run(tmp_path, paths, "second")
+    assert [(first / f"{table}.csv").read_bytes() for table in COLUMNS] == [(second / f"{table}.csv").read_bytes() for table in COLUMNS]
+
+
+def test_a_missing_row_leaves_no_table(tmp_path):
+    paths = write_decode_files(tmp_path)
+    write_rows(paths[3], read_rows(paths[3])[1:])
+    with pytest.raises(UserError, match="no row for example 'test-0'"):
+        run(tmp_path, paths)
+    assert not (tmp_path / "tables").exists()
+
+
+def test_a_selected_setting_that_test_did_not_decode_leaves_no_table(tmp_path):
+    paths = write_decode_files(tmp_path)
+    for path in paths[2:]:
+        write_rows(path, [row for row in read_rows(path) if row["draft_length"] == 2])
+    with pytest.raises(UserError, match=r"selection.csv: no line fits llava-small/scenes-caption/"):
+        run(tmp_path, paths)
+    assert not (tmp_path / "tables").exists()
+
+
+@pytest.mark.parametrize("row", [{"model": "m"}, {"model": "m", "method": "ssd", "seconds": 1}])
+def test_a_cost_row_of_another_shape_leaves_no_table(tmp_path, row):
+    with pytest.raises(UserError, match=r"cost.jsonl: not the rows that the cost stage writes"):
+        run(tmp_path, write_decode_files(tmp_path), cost=[row])
+    assert not (tmp_path / "tables").exists()
+
+
+def test_the_screen_shows_the_selected_settings(tmp_path, capsys):
+    tables = run(tmp_path, write_decode_files(tmp_path))
+    screen = capsys.readouterr().out
+    chosen = read_table(tmp_path / "selection.csv")
+    lines = screen.strip().splitlines()
+    assert lines[0] == "scenes / llava-small"
+    assert [line.split()[2] for line in lines[2:]] == ["baseline", "generate", "ssd", "fastvlm"]
+    for line, record in zip(lines[4:], chosen, strict=True):
+        assert line.split()[3:5] == [str(record["exit_layer"]), str(record["draft_length"])]
+        shown = next(r for r in read_table(tables / "speedup.csv") if [r[c] for c in list(record)[:5]] == list(record.values())[:5])
+        assert f"{shown['decode_speedup']:.2f} [{shown['decode_speedup_low']:.2f}, {shown['decode_speedup_high']:.2f}]" in line
+    assert max(map(len, lines)) <= 140
