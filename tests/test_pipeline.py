@@ -1,0 +1,88 @@
+"""The smoke experiment through the real DAG: every stage from drawn scenes to figures, twice with one seed."""
+
+from __future__ import annotations
+
+import csv
+import re
+
+import pytest
+
+from tests.workspace import copy_project, planned, run, start
+
+SMOKE = "config/smoke.yaml"
+RESULTS = "results/smoke"
+TIMED = re.compile("seconds|speedup|per_second")
+FOLLOWS_DECODING = {"decode", "cost", "select", "tables", "quality", "headline", "all"}
+
+
+@pytest.fixture(scope="module")
+def projects(tmp_path_factory):
+    """Two copies in which the experiment ran, side by side on a core each."""
+    folders = [copy_project(tmp_path_factory.mktemp("project")) for _ in range(2)]
+    runs = [start(folder, "snakemake", "--cores", "1", "--configfile", SMOKE) for folder in folders]
+    for process in runs:
+        output, _ = process.communicate()
+        assert process.returncode == 0, output[-5000:]
+    return folders
+
+
+def test_every_table_and_figure_is_there(projects):
+    results = projects[0] / RESULTS
+    tables = {path.stem for path in results.glob("*.csv")}
+    assert tables >= {"speedup", "acceptance", "acceptance_by_context", "acceptance_by_position", "quality", "cost", "selection", "seeing"}
+    figures = list((projects[0] / "figures/smoke").iterdir())
+    assert len(figures) == 10 and all(path.stat().st_size > 1000 for path in figures)
+    assert (results / "headline.json").is_file()
+    assert not list(projects[0].glob("results/**/*.partial"))
+
+
+def test_greedy_texts_are_equal_to_the_baseline(projects):
+    rows = read_table(projects[0] / RESULTS / "speedup.csv")
+    assert {row["method"] for row in rows} == {"baseline", "generate", "ssd", "fastvlm"}
+    assert {float(row["equal_to_baseline"]) for row in rows} == {1.0}
+
+
+def test_nothing_runs_again(projects):
+    assert planned(projects[0], SMOKE) == {}
+
+
+def test_a_comment_runs_nothing_again(projects):
+    for path in [*(projects[0] / "fastvlm").rglob("*.py"), *(projects[0] / "workflow/rules").glob("*.smk")]:
+        path.write_text(path.read_text() + "\n# A comment.\n")
+    assert planned(projects[0], SMOKE) == {}
+
+
+def test_one_more_draft_length_runs_decoding_and_what_follows(projects):
+    config = projects[0] / "longer.yaml"
+    config.write_text((projects[0] / SMOKE).read_text().replace("draft_lengths: [1, 4]", "draft_lengths: [1, 2, 4]"))
+    rules = planned(projects[0], "longer.yaml")
+    assert {rule for rule in rules if not rule.startswith("figure_")} == FOLLOWS_DECODING
+    # Methods that draft, two datasets, two splits; baseline and generate know no draft length.
+    assert rules["decode"] == 8
+
+
+def test_one_seed_gives_the_same_bytes_but_for_timings(projects):
+    first, second = (folder / RESULTS for folder in projects)
+    names = sorted(path.name for path in first.glob("*.csv"))
+    assert names == sorted(path.name for path in second.glob("*.csv"))
+    for name in names:
+        # Which setting is fastest is itself a timing.
+        if name != "selection.csv":
+            assert untimed(first / name) == untimed(second / name), name
+    for path in ["model.safetensors", "tokenizer.json"]:
+        assert (first / "models/llava-tiny" / path).read_bytes() == (second / "models/llava-tiny" / path).read_bytes()
+
+
+def test_report_is_made_offline(projects):
+    code, output = run(projects[1], "snakemake", "--configfile", SMOKE, "--report", "report.html")
+    assert code == 0, output
+    assert "Speed-up" in (projects[1] / "report.html").read_text()
+
+
+def read_table(path):
+    with path.open(newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+def untimed(path):
+    return [{column: cell for column, cell in row.items() if not TIMED.search(column)} for row in read_table(path)]

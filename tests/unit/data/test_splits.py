@@ -1,0 +1,52 @@
+"""Which image goes where."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from fastvlm.data.splits import assign_splits, limit, named_split
+
+
+@pytest.mark.parametrize(
+    ("word", "split"),
+    [("train", "train"), ("train2017", "train"), ("restval", "train"), ("val2017", "validation"), ("test", "test"), ("dev", None)],
+)
+def test_words_of_captions_files(word, split):
+    assert named_split(word) == split
+
+
+def test_without_splits_a_tenth_each_by_hash_of_the_id():
+    splits = assign_splits(dict.fromkeys(range(5000)), None)
+    counts = Counter(splits.values())
+    assert 420 <= counts["validation"] <= 580 and 420 <= counts["test"] <= 580
+    fewer = assign_splits(dict.fromkeys(range(100)), None)
+    assert all(splits[image] == split for image, split in fewer.items()), "an image's split depends on other images"
+
+
+def test_val_becomes_test_and_validation_is_held_out_of_train():
+    named = {**dict.fromkeys(range(100), "train"), **dict.fromkeys(range(100, 120), "validation")}
+    splits = assign_splits(named, 7)
+    assert Counter(splits.values()) == {"train": 93, "validation": 7, "test": 20}
+    assert all(splits[image] == "test" for image in range(100, 120))
+    assert splits == assign_splits(dict(reversed(named.items())), 7), "the file's order counts"
+
+
+def test_a_tenth_is_held_out_where_no_number_is_given():
+    named = {**dict.fromkeys(range(100), "train"), 100: "validation"}
+    assert Counter(assign_splits(named, None).values())["validation"] == 10
+
+
+def test_three_named_splits_stand():
+    named = {1: "train", 2: "validation", 3: "test"}
+    assert assign_splits(named, 50) == named
+
+
+def test_limits_take_a_sample_in_order_of_ids():
+    splits = dict.fromkeys(range(100, 0, -1), "train")
+    chosen = limit(splits, {"train": 10, "validation": None, "test": None}, seed=1)
+    assert chosen["train"] == sorted(chosen["train"]) and len(chosen["train"]) == 10
+    assert chosen["validation"] == []
+    assert chosen != limit(splits, {"train": 10, "validation": None, "test": None}, seed=2)
+    assert set(chosen["train"]) < set(limit(splits, {"train": 20, "validation": None, "test": None}, seed=1)["train"])

@@ -1,0 +1,112 @@
+"""Every wrong configuration is refused with one line that names the key, what was found and what was expected."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from fastvlm.config import load_config, schema_as_yaml
+from fastvlm.errors import UserError
+from tests.workspace import PROJECT
+
+DEFAULT = yaml.safe_load((PROJECT / "config.yaml").read_text())
+MODEL = "models.llava-small"
+
+WRONG = [
+    ("sede", 1, "sede: unknown key, did you mean 'seed'?"),
+    ("decoding.draft_length", [1], "decoding.draft_length: unknown key, did you mean 'draft_lengths'?"),
+    (f"{MODEL}.training.bacth", 3, f"{MODEL}.training.bacth: unknown key, did you mean 'batch'?"),
+    (f"{MODEL}.training.stages.0.step", 3, f"{MODEL}.training.stages[0].step: unknown key, did you mean 'steps'?"),
+    ("datasets.scenes-caption.folder", "x", "datasets.scenes-caption.folder: unknown key, expected one of: source, task,"),
+    ("methods.greedy", {}, "methods.greedy: unknown key, expected one of: baseline, generate, ssd, fastvlm"),
+    ("methods.baseline.x", 1, "methods.baseline.x: unknown key, expected one of: no key at all"),
+    ("seed", "1", "seed: found '1', expected a valid integer"),
+    ("seed", True, "seed: found True, expected a valid integer"),
+    ("device", "tpu", "device: found 'tpu', expected 'auto', 'cpu' or 'cuda'"),
+    ("experiment", "My Scenes", "experiment: found 'My Scenes', expected lower-case letters, digits and hyphens"),
+    ("datasets", {}, "datasets: found {}, expected at least one item"),
+    ("datasets.scenes-caption.source", "coco", "datasets.scenes-caption.source: found 'coco', expected one of 'scenes', 'files'"),
+    ("datasets.scenes-caption", {"source": "files"}, "datasets.scenes-caption.task: missing, expected a value"),
+    ("datasets.scenes-caption.test", 0, "datasets.scenes-caption.test: found 0, expected greater than or equal to 1"),
+    ("datasets.Bad_Name", {}, "datasets.Bad_Name: found 'Bad_Name', expected lower-case letters"),
+    (f"{MODEL}.image_size", 50, f"{MODEL}.image_size: found 50, expected a multiple of patch_size = 16"),
+    (f"{MODEL}.hidden", 130, f"{MODEL}.hidden: found 130, expected a multiple of 2 * heads = 8"),
+    (f"{MODEL}.layers", 32, f"{MODEL}.training.stages: found 16 layers in the last, expected the model's layers = 32"),
+    (MODEL, 3, f"{MODEL}: found 3, expected a mapping of keys to values"),
+    ("decoding.draft_lengths", [0, 1], "decoding.draft_lengths[0]: found 0, expected greater than or equal to 1"),
+    ("decoding.draft_lengths", [2, 1], "decoding.draft_lengths: found [2, 1], expected distinct numbers in ascending order"),
+    ("decoding.draft_lengths", [1, 1], "decoding.draft_lengths: found [1, 1], expected distinct numbers in ascending order"),
+    ("decoding.draft_lengths", [], "decoding.draft_lengths: found [], expected at least one item"),
+    ("decoding.draft_lengths", 4, "decoding.draft_lengths: found 4, expected a list"),
+    ("methods.ssd.exit_layers", [4, 16], f"methods.ssd.exit_layers: found 16, expected 1 to 15, as {MODEL} has 16 layers"),
+    ("methods.fastvlm.network", "cnn", "methods.fastvlm.network: found 'cnn', expected 'transformer' or 'mlp'"),
+    ("distillation.temperature", 0, "distillation.temperature: found 0, expected greater than 0"),
+    ("statistics.confidence", 95, "statistics.confidence: found 95, expected less than 1"),
+]
+
+
+def with_value(path: str, value: object) -> dict:
+    config = copy.deepcopy(DEFAULT)
+    *groups, key = path.split(".")
+    group = config
+    for part in groups:
+        group = group[int(part) if isinstance(group, list) else part]
+    group[key] = value
+    return config
+
+
+@pytest.mark.parametrize(("path", "value", "line"), WRONG)
+def test_wrong_value_is_named_in_one_line(path, value, line):
+    with pytest.raises(UserError) as error:
+        load_config(with_value(path, value), "config.yaml")
+    assert str(error.value).startswith(f"config.yaml: {line}")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("key", sorted(DEFAULT))
+def test_missing_key_is_named(key):
+    config = {name: value for name, value in DEFAULT.items() if name != key}
+    with pytest.raises(UserError, match=f"^config: {key}: missing, expected a value$"):
+        load_config(config)
+
+
+def test_both_losses_cannot_be_off():
+    config = with_value("distillation.kl_weight", 0)
+    config["distillation"]["cosine_weight"] = 0
+    with pytest.raises(UserError, match=r"distillation\.cosine_weight and kl_weight are both 0, expected at least one above 0"):
+        load_config(config)
+
+
+@pytest.mark.parametrize("path", [PROJECT / "config.yaml", *sorted((PROJECT / "config").glob("*.yaml"))], ids=lambda path: path.name)
+def test_shipped_configurations_are_valid(path):
+    assert load_config(path).experiment
+
+
+def test_configuration_is_frozen():
+    with pytest.raises(ValidationError):
+        load_config(DEFAULT).seed = 2
+
+
+@pytest.mark.parametrize("text", ["a: [b", "- a", ""])
+def test_file_that_is_no_mapping(tmp_path: Path, text: str):
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"c\.yaml: .*expected a YAML") as error:
+        load_config(path)
+    assert "\n" not in str(error.value)
+
+
+def test_schema_file_is_current():
+    assert (PROJECT / "workflow/schemas/config.schema.yaml").read_text() == schema_as_yaml(), "run `make schema`"
+
+
+def test_every_knob_is_described():
+    schema = yaml.safe_load(schema_as_yaml())
+    groups = [schema, *schema["$defs"].values()]
+    knobs = [(group["title"], key, knob) for group in groups for key, knob in group.get("properties", {}).items()]
+    nameless = [(title, key) for title, key, knob in knobs if "description" not in str(knob) and "$ref" not in str(knob)]
+    assert not [name for name in nameless if name not in {("Config", "datasets"), ("Config", "models")}]
