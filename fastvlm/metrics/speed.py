@@ -28,7 +28,7 @@ def e2e_speedup(rows: Sequence[Row], weights: np.ndarray, confidence: float) -> 
 def decode_tokens_per_second(rows: Sequence[Row]) -> float | None:
     """Tokens after the first, which comes from prefill, by second of decoding."""
     seconds = sum(row["decode_seconds"] for row in rows)
-    return sum(row["output_tokens"] - 1 for row in rows) / seconds if seconds else None
+    return sum(row["output_tokens"] - 1 for row in rows) / seconds if seconds > 0 else None
 
 
 def select(rows: list[Path], output: Path) -> None:
@@ -48,7 +48,7 @@ def _best(runs: Runs, settings: list[Setting]) -> Record:
 
 def _point(rows: Sequence[Row]) -> float | None:
     seconds = sum(row["decode_seconds"] for row in rows)
-    return sum(row["baseline_decode_seconds"] for row in rows) / seconds if seconds else None
+    return sum(row["baseline_decode_seconds"] for row in rows) / seconds if seconds > 0 else None
 
 
 def _seconds(rows: Sequence[Row], field: str) -> np.ndarray:

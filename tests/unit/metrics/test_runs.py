@@ -7,7 +7,7 @@ import random
 import pytest
 
 from fastvlm.errors import UserError
-from fastvlm.metrics.runs import read_runs
+from fastvlm.metrics.runs import SECONDS, read_runs
 from fastvlm.rows import read_rows, write_rows
 from tests.rows_factory import GRID, write_decode_files
 
@@ -62,12 +62,19 @@ def test_rows_of_another_split_are_refused(tmp_path):
         read_runs(write_decode_files(tmp_path, split="validation"), "test")
 
 
+@pytest.mark.parametrize("field", SECONDS)
 @pytest.mark.parametrize("seconds", [-1.0, math.nan, math.inf])
-def test_an_impossible_time_is_refused(tmp_path, seconds):
+def test_an_impossible_time_is_refused(tmp_path, field, seconds):
     paths = write_decode_files(tmp_path)
-    change(paths[1], lambda rows: [rows[0], rows[1] | {"decode_seconds": seconds}, *rows[2:]])
+    change(paths[1], lambda rows: [rows[0], rows[1] | {field: seconds}, *rows[2:]])
     with pytest.raises(UserError, match=r"generate.jsonl: line 2 has a time"):
         read_runs(paths, "test")
+
+
+def test_the_noise_of_a_difference_is_a_time(tmp_path):
+    paths = write_decode_files(tmp_path)
+    change(paths[1], lambda rows: [row | {"prefill_seconds": 0.01, "decode_seconds": -0.001} for row in rows])
+    assert read_runs(paths, "test")
 
 
 def test_a_row_without_a_field_is_refused(tmp_path):

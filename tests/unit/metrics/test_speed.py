@@ -24,7 +24,13 @@ def test_speedup_is_a_ratio_of_sums_and_not_a_mean_of_ratios():
 
 def test_tokens_per_second_leaves_out_the_token_of_prefill():
     assert speed.decode_tokens_per_second(ROWS) == (10 + 30) / 2.0
-    assert speed.decode_tokens_per_second([ROWS[0] | {"decode_seconds": 0.0}]) is None
+
+
+@pytest.mark.parametrize("seconds", [0.0, -0.001])
+def test_no_time_is_no_speed(seconds):
+    rows = [ROWS[0] | {"decode_seconds": seconds}]
+    assert speed.decode_tokens_per_second(rows) is None
+    assert speed.decode_speedup(rows, np.ones((1, 1)), 0.95) == (None, None, None)
 
 
 def slow_down(path, keep):
