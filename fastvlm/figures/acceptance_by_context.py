@@ -9,7 +9,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from fastvlm.figures.style import GREY, LINES, MARKERS, cycle, method_colours, panels, place_title, places, setting_label, shared_legend
+from fastvlm.figures.style import (
+    AT_SELECTED,
+    GREY,
+    LINES,
+    MARKERS,
+    cycle,
+    method_colours,
+    panels,
+    place_title,
+    places,
+    setting_label,
+    shared_legend,
+)
 from fastvlm.selection import keep_selected, read_selection
 from fastvlm.table_file import Record, read_table
 
@@ -21,7 +33,7 @@ def figure(tables: Path) -> Figure:
     records = read_table(tables / "acceptance_by_context.csv", "context_low", "context_high", "drafted", "acceptance_rate")
     records = keep_selected(records, read_selection(tables / "selection.csv"))
     models, datasets = places(records)
-    title = f"Experiment {records[0]['experiment']}: acceptance by context length, at the setting chosen on validation"
+    title = f"Experiment {records[0]['experiment']}: acceptance by context length{AT_SELECTED}"
     drawn, grid = panels(len(models), len(datasets), title)
     for model, axes in zip(models, grid, strict=True):
         for dataset, axis in zip(datasets, axes, strict=True):

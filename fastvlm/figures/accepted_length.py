@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fastvlm.figures.style import HATCHES, cycle, method_colours, panels, place_title, places, setting_label, shared_legend
+from fastvlm.figures.style import AT_SELECTED, HATCHES, cycle, method_colours, panels, place_title, places, setting_label, shared_legend
 from fastvlm.selection import keep_selected, read_selection
 from fastvlm.table_file import Record, read_table
 
@@ -17,7 +17,7 @@ def figure(tables: Path) -> Figure:
     """Reads `accepted_length.csv` and `selection.csv`."""
     records = keep_selected(read_table(tables / "accepted_length.csv", "accepted", "passes"), read_selection(tables / "selection.csv"))
     models, datasets = places(records)
-    title = f"Experiment {records[0]['experiment']}: accepted drafts by target pass, at the setting chosen on validation"
+    title = f"Experiment {records[0]['experiment']}: accepted drafts by target pass{AT_SELECTED}"
     drawn, grid = panels(len(models), len(datasets), title)
     for model, axes in zip(models, grid, strict=True):
         for dataset, axis in zip(datasets, axes, strict=True):

@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fastvlm.figures.style import BLACK, method_colours, panels, place_title, places, shared_legend
+from fastvlm.figures.style import AT_SELECTED, BLACK, method_colours, panels, place_title, places, shared_legend
 from fastvlm.selection import keep_selected, read_selection
 from fastvlm.table_file import Record, read_table
 
@@ -20,7 +20,7 @@ def figure(tables: Path) -> Figure:
     """Reads `speedup.csv` and `selection.csv`."""
     records = keep_selected(read_table(tables / "speedup.csv", *SPANS), read_selection(tables / "selection.csv"))
     models, datasets = places(records)
-    title = f"Experiment {records[0]['experiment']}: speed-up by method, at the setting chosen on validation"
+    title = f"Experiment {records[0]['experiment']}: speed-up by method{AT_SELECTED}"
     drawn, grid = panels(len(models), len(datasets), title)
     for model, axes in zip(models, grid, strict=True):
         for dataset, axis in zip(datasets, axes, strict=True):

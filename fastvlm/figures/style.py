@@ -24,6 +24,7 @@ MARKERS = "osD^vPX*"
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "++++")
 PANEL = (3.9, 2.9)
+AT_SELECTED = "\n(each method at the setting chosen on validation)"
 SETTINGS = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
