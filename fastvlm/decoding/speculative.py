@@ -33,10 +33,11 @@ def decode(
         drafts, states = draft(decoder, drafter, cache, token, most=most, end_tokens=end_tokens)
         logits = decoder.head(decoder.run(states, cache, cache.length, first=drafter.exit_layer))
         tokens, accepted = verify_greedy(drafts, logits)
+        text = _up_to_end(tokens, end_tokens)
         drafter.keep(states, len(drafts), accepted)
-        trace.passes.append((cache.length, len(drafts), accepted))
+        trace.passes.append((cache.length, len(drafts), min(accepted, len(text))))
         cache.length += accepted + 1
-        trace.tokens += _up_to_end(tokens, end_tokens)
+        trace.tokens += text
         token = drafts.new_tensor(tokens[-1:])
     return trace
 

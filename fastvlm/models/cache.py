@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 
 class KeyValueCache:
     """Keys and values of a stack of decoder layers for one sequence, allocated once.
 
-    `keys[layer]` and `values[layer]` are [kv_heads, capacity, head_dim]. Positions from `length` on are free to be
-    overwritten: rolling drafts back is one assignment, whatever the layers above or below the exit wrote there.
+    `layers[i]` is [2 * kv_heads, capacity, head_dim], first the keys, then the values. Positions from `length` on are free
+    to be overwritten: rolling drafts back is one assignment, whatever the layers above or below the exit wrote there.
     """
 
     def __init__(self, layers: int, kv_heads: int, capacity: int, head_dim: int, *, dtype: torch.dtype, device: torch.device):
-        shape = (layers, kv_heads, capacity, head_dim)
-        self.keys = torch.zeros(shape, dtype=dtype, device=device).unbind(0)
-        self.values = torch.zeros(shape, dtype=dtype, device=device).unbind(0)
+        self.layers = torch.zeros(layers, 2 * kv_heads, capacity, head_dim, dtype=dtype, device=device).unbind(0)
         self.capacity = capacity
         self.length = 0
-
-    @property
-    def free(self) -> int:
-        """Tokens that still fit."""
-        return self.capacity - self.length

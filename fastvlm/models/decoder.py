@@ -14,7 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fastvlm.models.attention import attention
 from fastvlm.models.cache import KeyValueCache
+from fastvlm.models.norm import RmsNorm
 
 
 @dataclass(frozen=True)
@@ -54,30 +56,30 @@ class DecoderLayer:
     def __init__(self, layer: nn.Module, shape: Shape):
         attention, mlp = layer.self_attn, layer.mlp
         self.shape = shape
-        self.attention_norm = layer.input_layernorm.weight
-        self.mlp_norm = layer.post_attention_layernorm.weight
+        self.attention_norm = RmsNorm(layer.input_layernorm.weight, shape.norm_epsilon)
+        self.mlp_norm = RmsNorm(layer.post_attention_layernorm.weight, shape.norm_epsilon)
         self.qkv, self.qkv_bias = fuse([attention.q_proj, attention.k_proj, attention.v_proj])
         self.out, self.out_bias = attention.o_proj.weight.t(), attention.o_proj.bias
         self.gate_up, self.gate_up_bias = fuse([mlp.gate_proj, mlp.up_proj])
         self.down, self.down_bias = mlp.down_proj.weight.t(), mlp.down_proj.bias
         self.width = mlp.down_proj.in_features
 
-    def __call__(self, hidden: Tensor, at: Positions, keys: Tensor, values: Tensor) -> Tensor:
-        """[tokens, hidden] -> [tokens, hidden]; writes the tokens' keys and values into their places."""
-        attended = self._attend(rms_norm(hidden, self.attention_norm, self.shape.norm_epsilon), at, keys, values)
-        hidden = _add_linear(hidden, attended, self.out, self.out_bias)
-        gate_up = F.linear(rms_norm(hidden, self.mlp_norm, self.shape.norm_epsilon), self.gate_up, self.gate_up_bias)
+    def __call__(self, hidden: Tensor, at: Positions, cached: Tensor) -> Tensor:
+        """[tokens, hidden] -> [tokens, hidden]; writes the tokens' keys and values into their places in `cached`."""
+        hidden = _add_linear(hidden, self._attend(self.attention_norm(hidden), at, cached), self.out, self.out_bias)
+        gate_up = F.linear(self.mlp_norm(hidden), self.gate_up, self.gate_up_bias)
         activated = F.silu(gate_up[:, : self.width]).mul_(gate_up[:, self.width :])
         return _add_linear(hidden, activated, self.down, self.down_bias)
 
-    def _attend(self, normed: Tensor, at: Positions, keys: Tensor, values: Tensor) -> Tensor:
-        shape = self.shape
-        fused = F.linear(normed, self.qkv, self.qkv_bias).view(len(normed), -1, shape.head_dim)
-        turning = fused[:, : shape.heads + shape.kv_heads]
-        turned = torch.addcmul(turning * at.cos, turning.roll(shape.head_dim // 2, -1), at.sin).transpose(0, 1)
-        keys[:, at.start : at.stop] = turned[shape.heads :]
-        values[:, at.start : at.stop] = fused[:, shape.heads + shape.kv_heads :].transpose(0, 1)
-        return attention(turned[: shape.heads], keys[:, : at.stop], values[:, : at.stop], at.mask)
+    def _attend(self, normed: Tensor, at: Positions, cached: Tensor) -> Tensor:
+        heads, kv_heads, head_dim = self.shape.heads, self.shape.kv_heads, self.shape.head_dim
+        fused = F.linear(normed, self.qkv, self.qkv_bias).view(len(normed), -1, head_dim)
+        turning = fused[:, : heads + kv_heads]
+        torch.addcmul(turning * at.cos, turning.roll(head_dim // 2, -1), at.sin, out=turning)
+        by_head = fused.transpose(0, 1)
+        cached[:, at.start : at.stop] = by_head[heads:]
+        seen = cached[:, : at.stop]
+        return attention(by_head[:heads], seen[:kv_heads], seen[kv_heads:], at.mask)
 
 
 class Decoder:
@@ -87,13 +89,14 @@ class Decoder:
         self.config = config
         self.shape = Shape.of(config)
         self.layers = [DecoderLayer(layer, self.shape) for layer in layers]
-        self.embedding, self.norm, self.head_weight = embedding, norm, head
+        self.embedding, self.head_weight = embedding, head
+        self.norm = RmsNorm(norm, self.shape.norm_epsilon)
         self._rotary = rotary
         self._cos = self._sin = embedding.new_empty(0)
 
     def with_layers(self, layers: Sequence[nn.Module]) -> Decoder:
         """Other layers between the same embedding, norm and head."""
-        shared = {"embedding": self.embedding, "norm": self.norm, "head": self.head_weight, "rotary": self._rotary}
+        shared = {"embedding": self.embedding, "norm": self.norm.weight, "head": self.head_weight, "rotary": self._rotary}
         return Decoder(layers, self.config, **shared)
 
     @property
@@ -117,13 +120,13 @@ class Decoder:
     def run(self, hidden: Tensor, cache: KeyValueCache, start: int, *, first: int = 0, last: int | None = None) -> Tensor:
         """Layers `first`..`last`-1 over [tokens, hidden] at positions from `start` on; the cache holds all before."""
         at = self.positions(start, len(hidden))
-        for layer, keys, values in zip(self.layers[first:last], cache.keys[first:last], cache.values[first:last], strict=True):
-            hidden = layer(hidden, at, keys, values)
+        for layer, cached in zip(self.layers[first:last], cache.layers[first:last], strict=True):
+            hidden = layer(hidden, at, cached)
         return hidden
 
     def head(self, hidden: Tensor) -> Tensor:
         """[tokens, hidden] of any layer -> logits [tokens, vocabulary], through the model's own final norm and LM head."""
-        return F.linear(rms_norm(hidden, self.norm, self.shape.norm_epsilon), self.head_weight)
+        return F.linear(self.norm(hidden), self.head_weight)
 
     def positions(self, start: int, tokens: int) -> Positions:
         stop = start + tokens
@@ -139,20 +142,6 @@ class Decoder:
         half = self.shape.head_dim // 2
         signed = torch.cat((-sin[0, :, :half], sin[0, :, half:]), -1)
         return cos[0].unsqueeze(1), signed.unsqueeze(1)
-
-
-def rms_norm(hidden: Tensor, weight: Tensor, epsilon: float) -> Tensor:
-    """Root-mean-square norm over the last axis (Zhang and Sennrich, arXiv 1910.07467)."""
-    return F.rms_norm(hidden, (hidden.shape[-1],), weight, epsilon)
-
-
-def attention(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-    """[heads, tokens, d], [kv_heads, context, d] twice, mask [tokens, context] or None -> [tokens, heads * d]."""
-    heads, tokens, head_dim = queries.shape
-    attended = F.scaled_dot_product_attention(
-        queries.unsqueeze(0), keys.unsqueeze(0), values.unsqueeze(0), attn_mask=mask, enable_gqa=len(keys) != heads
-    )
-    return attended[0].transpose(0, 1).reshape(tokens, heads * head_dim)
 
 
 def fuse(projections: Sequence[nn.Linear]) -> tuple[Tensor, Tensor | None]:

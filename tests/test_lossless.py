@@ -1,0 +1,122 @@
+"""The law: greedy speculative decoding says what plain decoding says, all of it, whoever drafts and however much."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastvlm.decoding import autoregressive, speculative
+from fastvlm.decoding.drafters import EarlyExit
+from tests import tiny
+
+EXAMPLES = tiny.examples(4)
+NOTHING_ENDS: frozenset[int] = frozenset()
+
+
+@pytest.fixture(scope="module")
+def cut_target(tmp_path_factory):
+    """Grouped key/value heads and float64, so that only a wrong algorithm can differ."""
+    return tiny.load(tiny.save_checkpoint(tmp_path_factory.mktemp("grouped"), seed=3, kv_heads=2))
+
+
+def plain(target, prefix, limit, ends):
+    return autoregressive.decode(target.decoder, prefix, limit=limit, end_tokens=ends)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    example=st.sampled_from(EXAMPLES),
+    method=st.sampled_from(("ssd", "mlp", "transformer")),
+    exit_layer=st.integers(1, tiny.LAYERS - 1),
+    draft_length=st.integers(1, 8),
+    limit=st.integers(1, 40),
+    end_at=st.integers(0, 40),
+)
+def test_text_is_that_of_plain_decoding(cut_target, example, method, exit_layer, draft_length, limit, end_at):
+    """Random weights, every method, exit layer and draft length, any limit, the end of text at any place."""
+    target = cut_target
+    prefix = target.prefill(target.prepare(example), limit, {exit_layer})
+    free = plain(target, prefix, limit, NOTHING_ENDS).tokens
+    ends = frozenset(free[end_at : end_at + 1])
+    expected = plain(target, prefix, limit, ends)
+    drafter = EarlyExit(exit_layer) if method == "ssd" else tiny.drafter(target, method, exit_layer)
+    settings_ = {"draft_length": draft_length, "limit": limit, "end_tokens": ends}
+    found = speculative.decode(target.decoder, drafter, prefix, **settings_)
+    assert found.tokens == expected.tokens
+    assert len(found.passes) <= len(expected.passes)
+    committed = sum(accepted + 1 for _, _, accepted in found.passes)
+    assert 0 <= committed - (len(found.tokens) - 1) <= 1  # at most the token after an accepted end of text is dropped
+
+
+@settings(deadline=None, max_examples=40)
+@given(lies=st.sets(st.integers(1, 30)), draft_length=st.integers(1, 8), exit_layer=st.integers(1, tiny.LAYERS - 1), limit=st.integers(2, 31))
+def test_acceptance_is_exactly_what_the_drafter_earns(cut_target, lies, draft_length, exit_layer, limit):
+    """A drafter that lies at known places is believed up to each lie and no further: counted by a slow loop."""
+    target = cut_target
+    prefix = target.prefill(target.prepare(EXAMPLES[0]), limit, {exit_layer})
+    expected = plain(target, prefix, limit, NOTHING_ENDS).tokens
+    parrot = tiny.Parrot(exit_layer, target, expected, lies)
+    found = speculative.decode(target.decoder, parrot, prefix, draft_length=draft_length, limit=limit, end_tokens=NOTHING_ENDS)
+    assert found.tokens == expected
+    place, passes = 1, []
+    while place < limit:
+        drafted = min(draft_length, limit - place - 1)
+        accepted = next((step for step in range(drafted) if place + step in lies), drafted)
+        passes.append((prefix.length + place - 1, drafted, accepted))
+        place += accepted + 1
+    assert found.passes == passes
+
+
+def test_end_of_text_inside_a_draft_ends_the_text_there(cut_target):
+    target = cut_target
+    prefix = target.prefill(target.prepare(EXAMPLES[1]), 20, {2})
+    free = plain(target, prefix, 20, NOTHING_ENDS).tokens
+    end = next(token for token in free[2:] if token not in free[:2])
+    ends = frozenset([end])
+    parrot = tiny.Parrot(2, target, free, set())
+    found = speculative.decode(target.decoder, parrot, prefix, draft_length=8, limit=20, end_tokens=ends)
+    assert found.tokens == free[: free.index(end) + 1]
+    assert found.passes[-1][1] == found.passes[-1][2] <= free.index(end)  # nothing was drafted past the end
+
+
+def test_drafts_past_the_end_of_text_never_count(cut_target, monkeypatch):
+    """An accelerator does not look at its drafts: what it accepts beyond the end of the text is not acceptance."""
+    target = cut_target
+    prefix = target.prefill(target.prepare(EXAMPLES[2]), 20, {2})
+    free = plain(target, prefix, 20, NOTHING_ENDS).tokens
+    end = next(token for token in free[2:] if token not in free[:2])
+    monkeypatch.setattr(speculative, "_is_end", lambda token, ends: False)
+    parrot = tiny.Parrot(2, target, free, set())
+    found = speculative.decode(target.decoder, parrot, prefix, draft_length=8, limit=20, end_tokens={end})
+    assert found.tokens == free[: free.index(end) + 1]
+    assert sum(accepted for _, _, accepted in found.passes) <= len(found.tokens) - 1
+
+
+def test_a_wrong_verification_would_be_seen(cut_target, monkeypatch):
+    """The law can fail: a verifier that believes every draft changes the text."""
+    target = cut_target
+    prefix = target.prefill(target.prepare(EXAMPLES[2]), 30, {1})
+
+    def gullible(drafts, logits):
+        return [*drafts.tolist(), int(logits[-1].argmax())], len(drafts)
+
+    monkeypatch.setattr(speculative, "verify_greedy", gullible)
+    drafter = EarlyExit(1)
+    found = speculative.decode(target.decoder, drafter, prefix, draft_length=4, limit=30, end_tokens=NOTHING_ENDS)
+    assert found.tokens != plain(target, prefix, 30, NOTHING_ENDS).tokens
+
+
+def test_prompt_of_one_token(cut_target):
+    """A prompt of a single position, without a picture, decodes alike."""
+    target = cut_target
+    decoder = target.decoder
+    cache = decoder.new_cache(1 + 24)
+    state = decoder.run(decoder.embed(torch.tensor([7])), cache, 0, last=2)
+    first = decoder.head(decoder.run(state, cache, 0, first=2)).argmax(-1)
+    prefix = type(target.prefill(target.prepare(EXAMPLES[0]), 1))(cache, 1, first, {2: state})
+    expected = plain(target, prefix, 24, NOTHING_ENDS).tokens
+    drafter = tiny.drafter(target, "transformer", 2)
+    found = speculative.decode(decoder, drafter, prefix, draft_length=5, limit=24, end_tokens=NOTHING_ENDS)
+    assert found.tokens == expected

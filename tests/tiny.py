@@ -1,0 +1,107 @@
+"""Tiny random models of the real classes, and what tests want to do with them."""
+
+from __future__ import annotations
+
+import functools
+import random
+from pathlib import Path
+
+import torch
+
+from fastvlm.data.example import Example, hash_pixels
+from fastvlm.data.prompts import TASK_PROMPTS
+from fastvlm.data.scenes import draw, sample_scenes
+from fastvlm.data.wording import caption
+from fastvlm.decoding.drafters import Drafter, MlpImitation, TransformerImitation
+from fastvlm.imitation.network import build_network
+from fastvlm.models import llava
+from fastvlm.models.target import Target
+from fastvlm.models.zoo import build_model, build_processor
+
+KNOBS = {"image_size": 48, "patch_size": 16, "vision_layers": 1, "vision_hidden": 16, "hidden": 16, "intermediate": 32, "heads": 4}
+LAYERS = 5
+
+
+def examples(count: int, split: str = "test") -> list[Example]:
+    """Drawn captions."""
+    rng = random.Random(split)
+    scenes = [scene for scene, _ in zip(sample_scenes(split, (1, 2), rng), range(count), strict=False)]
+    return [
+        Example(
+            id=f"{split}-{index}",
+            split=split,
+            prompt=TASK_PROMPTS["caption"],
+            references=tuple(caption(scene, rng) for _ in range(5)),
+            sha256=hash_pixels(draw(scene)),
+            scene=scene.to_dict(),
+        )
+        for index, scene in enumerate(scenes)
+    ]
+
+
+def save_checkpoint(folder: Path, *, layers: int = LAYERS, seed: int = 0, kv_heads: int = 4) -> Path:
+    """A random LLaVA whose layers all matter, in transformers' format."""
+    torch.manual_seed(seed)
+    processor = build_processor({**KNOBS, "vocabulary": 300}, [f" {text}" for example in examples(30) for text in example.references])
+    model = build_model(KNOBS, len(processor.tokenizer), layers)
+    if kv_heads != 4:
+        model.config.text_config.num_key_value_heads = kv_heads
+        model = type(model)._from_config(model.config)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if weight.dim() == 2:
+                weight.normal_(std=weight.shape[1] ** -0.5 * (0.3 if "embed" in name else 1))
+            elif name.endswith("weight"):
+                weight.uniform_(0.5, 1.5)
+    processor.save_pretrained(folder)
+    model.save_pretrained(folder)
+    return folder
+
+
+def load(folder: Path, dtype: torch.dtype = torch.float64) -> Target:
+    return llava.load(folder, device=torch.device("cpu"), dtype=dtype)
+
+
+def drafter(target: Target, network: str, exit_layer: int, seed: int = 0) -> Drafter:
+    """FastVLM's drafter with a random network: most drafts are wrong, which is what a lossless method must survive."""
+    torch.manual_seed(seed)
+    built = build_network(network, target.decoder.config).to(target.decoder.dtype).requires_grad_(False)
+    if network == "mlp":
+        torch.nn.init.normal_(built.down.weight, std=0.1)
+        return MlpImitation(exit_layer, built)
+    return TransformerImitation(exit_layer, target.decoder.with_layers([built.layer]))
+
+
+class Parrot:
+    """A drafter that knows the text by heart, but for the places where it lies: acceptance is chosen, not left to chance."""
+
+    def __init__(self, exit_layer: int, target: Target, tokens: list[int], lies: set[int]):
+        self.exit_layer = exit_layer
+        self._states = functools.partial(one_hot_state, target)
+        self._tokens, self._lies, self._said = tokens, lies, 0
+
+    def start(self, hidden: torch.Tensor, new_tokens: int) -> None:
+        self._said = 1
+        self._drafted = 0
+
+    def guess(self, hidden: torch.Tensor) -> torch.Tensor:
+        place = self._said + self._drafted
+        self._drafted += 1
+        token = self._tokens[place] if place < len(self._tokens) else self._tokens[-1]
+        return self._states(self._other(token) if place in self._lies else token)
+
+    def keep(self, states: torch.Tensor, drafted: int, accepted: int) -> None:
+        self._said += accepted + 1
+        self._drafted = 0
+
+    def _other(self, token: int) -> int:
+        return next(other for other in self._tokens + [5, 6] if other != token)
+
+
+def one_hot_state(target: Target, token: int) -> torch.Tensor:
+    """[1, hidden]: a state that norm and head turn into `token`, found among scaled rows of the head."""
+    rows = target.decoder.head_weight
+    for candidate in (rows[token : token + 1], rows[token : token + 1] / target.decoder.norm.weight):
+        if int(target.decoder.head(candidate).argmax()) == token:
+            return candidate
+    raise AssertionError(f"no state found for token {token}")

@@ -1,0 +1,101 @@
+"""The decode stage on a tiny checkpoint: rows as the tables expect them, and refusals."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from fastvlm.data.example import write_manifest
+from fastvlm.decoding.run import decode
+from fastvlm.errors import UserError
+from fastvlm.imitation.network import build_network
+from fastvlm.imitation.store import fingerprint, save_network
+from tests import tiny
+
+KNOBS = {
+    "experiment": "tiny", "model": "tiny-llava", "dataset": "scenes-caption", "seed": 1, "device": "cpu", "dtype": "float32",
+    "threads": None, "draft_lengths": [1, 3], "warmup": 1, "repeats": 2, "max_new_tokens": 12,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "scenes-caption.jsonl"
+    write_manifest(path, tiny.examples(3))
+    return path
+
+
+@pytest.fixture(scope="module")
+def imitation(tmp_path_factory, checkpoint):
+    folder = tmp_path_factory.mktemp("imitation")
+    network = build_network("transformer", tiny.load(checkpoint).decoder.config)
+    save_network(folder, network, {"network": "transformer", "exit_layer": 2, "backbone": fingerprint(checkpoint)})
+    return folder
+
+
+def run(tmp_path, checkpoint, manifest, imitations=(), **knobs):
+    output = tmp_path / "rows.jsonl"
+    decode({**KNOBS, **knobs}, checkpoint, manifest, "test", list(imitations), output)
+    return [json.loads(line) for line in output.read_text().splitlines()]
+
+
+def test_one_row_an_example_exit_layer_and_draft_length(tmp_path, checkpoint, manifest):
+    rows = run(tmp_path, checkpoint, manifest, method="ssd", exit_layers=[1, 3])
+    settings = [(row["example"], row["exit_layer"], row["draft_length"]) for row in rows]
+    assert settings == [(f"test-{i}", n, k) for i in range(3) for n in (1, 3) for k in (1, 3)]
+    assert all(row["equal_to_baseline"] and row["first_difference"] is None for row in rows)
+    assert all(row["decode_seconds"] > 0 and row["prefill_seconds"] == row["baseline_prefill_seconds"] > 0 for row in rows)
+    assert {row["policy"] for row in rows} == {"fixed"}
+
+
+@pytest.mark.parametrize("method", ["baseline", "generate"])
+def test_methods_without_drafts(tmp_path, checkpoint, manifest, method):
+    rows = run(tmp_path, checkpoint, manifest, method=method)
+    assert [(row["exit_layer"], row["draft_length"], row["policy"]) for row in rows] == [(None, None, "")] * 3
+    assert all(row["equal_to_baseline"] for row in rows)
+    assert all(len(row["passes"]) == (row["output_tokens"] - 1 if method == "baseline" else 0) for row in rows)
+
+
+def test_fastvlm_is_lossless_and_needs_the_networks_it_was_configured_with(tmp_path, checkpoint, manifest, imitation):
+    rows = run(tmp_path, checkpoint, manifest, [imitation], method="fastvlm", exit_layers=[2])
+    assert len(rows) == 6 and all(row["equal_to_baseline"] for row in rows)
+    with pytest.raises(UserError, match=r"exit layers \[2\] were given; expected \[3\]"):
+        run(tmp_path, checkpoint, manifest, [imitation], method="fastvlm", exit_layers=[3])
+
+
+def test_a_network_of_another_backbone_is_refused(tmp_path, manifest, imitation):
+    other = tiny.save_checkpoint(tmp_path / "other", seed=9)
+    with pytest.raises(UserError, match="distilled for backbone"):
+        run(tmp_path, other, manifest, [imitation], method="fastvlm", exit_layers=[2])
+
+
+def test_an_exit_layer_outside_the_model_is_refused(tmp_path, checkpoint, manifest):
+    with pytest.raises(UserError, match=r"exit layer 5: outside the decoder; expected 1 to 4"):
+        run(tmp_path, checkpoint, manifest, method="ssd", exit_layers=[5])
+    assert not (tmp_path / "rows.jsonl").exists()
+
+
+def test_a_job_that_fails_half_way_leaves_no_file(tmp_path, checkpoint, manifest, monkeypatch):
+    from fastvlm.decoding import run as stage
+
+    real, calls = stage.compete, []
+
+    def breaks_later(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 4:
+            raise RuntimeError("power cut")
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(stage, "compete", breaks_later)
+    with pytest.raises(RuntimeError):
+        run(tmp_path, checkpoint, manifest, method="ssd", exit_layers=[1])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_runs_differ_in_timing_only(tmp_path, checkpoint, manifest):
+    first, second = (run(tmp_path, checkpoint, manifest, method="ssd", exit_layers=[2]) for _ in range(2))
+    untimed = [{key: value for key, value in row.items() if not key.endswith("seconds")} for row in first]
+    assert untimed == [{key: value for key, value in row.items() if not key.endswith("seconds")} for row in second]
+    assert torch.is_grad_enabled() is False

@@ -1,0 +1,106 @@
+"""Distillation on a tiny backbone: it learns, leaves the backbone alone, resumes, and refuses what does not fit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+import torch
+
+from fastvlm.data.example import write_manifest
+from fastvlm.errors import UserError
+from fastvlm.imitation import distill as stage
+from fastvlm.imitation.distill import distill
+from fastvlm.imitation.texts import generate_texts
+from tests import tiny
+
+KNOBS = {
+    "seed": 1, "device": "cpu", "text": "generated", "examples": 24, "generation_batch": 8, "max_new_tokens": [10], "network": "transformer",
+    "exit_layer": 2, "epochs": 3, "batch": 8, "learning_rate": 3e-3, "cosine_weight": 1.0, "kl_weight": 1.0, "temperature": 1.0,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory, checkpoint):
+    """(manifest, generated texts)."""
+    folder = tmp_path_factory.mktemp("task")
+    manifest, texts = folder / "scenes-caption.jsonl", folder / "texts.jsonl"
+    write_manifest(manifest, [*tiny.examples(30, "train"), *tiny.examples(6, "validation")])
+    generate_texts(KNOBS, checkpoint, [manifest], texts)
+    return manifest, texts
+
+
+@pytest.fixture(autouse=True)
+def gradients(no_gradients):
+    with torch.enable_grad():
+        yield
+
+
+def run(output, checkpoint, task, **knobs):
+    manifest, texts = task
+    distill({**KNOBS, **knobs}, checkpoint, [manifest], texts if knobs.get("text") != "references" else None, output)
+    return json.loads((output / "card.json").read_text()), (output / "network.safetensors").read_bytes()
+
+
+def test_texts_are_what_the_backbone_says_of_chosen_images(task, target, checkpoint):
+    rows = [json.loads(line) for line in task[1].read_text().splitlines()]
+    assert [row["split"] for row in rows] == ["train"] * 24 + ["validation"] * 6
+    from fastvlm.decoding import autoregressive
+
+    single = tiny.load(checkpoint, torch.float32)
+    example = tiny.examples(30, "train")[0]
+    with torch.no_grad():
+        prefix = single.prefill(single.prepare(example), 10)
+        expected = autoregressive.decode(single.decoder, prefix, limit=10, end_tokens=single.end_tokens).tokens
+    assert rows[0] == {"id": example.id, "split": "train", "tokens": expected}
+
+
+@pytest.mark.parametrize("network", ["mlp", "transformer"])
+@pytest.mark.parametrize("text", ["generated", "references"])
+def test_learns_and_leaves_the_backbone_alone(tmp_path, checkpoint, task, network, text):
+    before = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in checkpoint.iterdir()}
+    card, _ = run(tmp_path, checkpoint, task, network=network, text=text)
+    assert {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in checkpoint.iterdir()} == before
+    agreements = [entry["agreement"] for entry in card["epochs_run"]]
+    assert len(agreements) == 3 and card["agreement"] == max(agreements)
+    assert agreements[-1] > 0.1  # chance is 1 in 300
+    assert sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith(".")) == ["card.json", "network.safetensors"]
+
+
+def test_backbone_gets_no_gradient_in_memory(tmp_path, checkpoint, task, monkeypatch):
+    seen = []
+    real = stage.prepare_lesson
+
+    def spy(knobs, backbone, *rest):
+        seen.append((backbone, {name: tensor.clone() for name, tensor in backbone.state_dict().items()}))
+        return real(knobs, backbone, *rest)
+
+    monkeypatch.setattr(stage, "prepare_lesson", spy)
+    run(tmp_path, checkpoint, task, epochs=1)
+    backbone, before = seen[0]
+    assert all(torch.equal(tensor, before[name]) for name, tensor in backbone.state_dict().items())
+
+
+def test_killed_and_started_again_gives_the_same_bytes(tmp_path, checkpoint, task, monkeypatch):
+    _, expected = run(tmp_path / "whole", checkpoint, task)
+    real, calls = stage.imitation_loss, []
+
+    def dies(*args):
+        calls.append(1)
+        if len(calls) == 5:  # in the second epoch
+            raise KeyboardInterrupt
+        return real(*args)
+
+    monkeypatch.setattr(stage, "imitation_loss", dies)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "killed", checkpoint, task)
+    assert not (tmp_path / "killed" / "network.safetensors").exists()
+    _, found = run(tmp_path / "killed", checkpoint, task)
+    assert found == expected
+    assert len(calls) == 5 + 6  # went on after the first epoch, three steps each
+
+
+def test_an_exit_layer_outside_the_decoder_is_refused(tmp_path, checkpoint, task):
+    with pytest.raises(UserError, match="exit layer 5"):
+        run(tmp_path, checkpoint, task, exit_layer=5)
