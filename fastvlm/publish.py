@@ -7,13 +7,15 @@ from pathlib import Path
 
 from fastvlm.errors import UserError
 from fastvlm.figures import FIGURES
+from fastvlm.readme import update_readme
 from fastvlm.tables import COLUMNS
 
 TABLES = (*COLUMNS, "quality", "selection")
 
 
 def publish(experiment: str) -> None:
-    """Replace `docs/results/<experiment>/` by what `results/` and `figures/` hold, both below the working directory.
+    """Replace `docs/results/<experiment>/` by what `results/` and `figures/` hold, all below the working directory, and the
+    experiment's numbers in `README.md` by the new ones.
 
     Raises `UserError` naming the first missing file of an experiment that is not finished; nothing is copied then.
     """
@@ -22,7 +24,10 @@ def publish(experiment: str) -> None:
         if not path.is_file():
             raise UserError(f"experiment '{experiment}' is not finished: {path} is missing; run it to the end first")
     # Some tables depend on the source: only drawn scenes can say what the model sees.
-    _replace(Path("docs/results", experiment), sorted({*required, *Path("results", experiment).glob("*.csv")}))
+    published = Path("docs/results", experiment)
+    _replace(published, sorted({*required, *Path("results", experiment).glob("*.csv")}))
+    if Path("README.md").is_file():
+        update_readme(Path("README.md"), published)
 
 
 def _required(results: Path, figures: Path) -> list[Path]:

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from fastvlm.decoding import autoregressive, speculative
-from fastvlm.decoding.drafters import Drafter, EarlyExit
+from fastvlm.decoding.drafters import Drafter, EarlyExit, check_exit_layer
 from fastvlm.decoding.trace import Trace
 from fastvlm.errors import UserError
-from fastvlm.imitation.distill import check_exit_layer
 from fastvlm.imitation.store import load_drafter
 from fastvlm.models.target import Prefix, Target
 

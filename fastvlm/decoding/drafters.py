@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from fastvlm.errors import UserError
 from fastvlm.models.decoder import Decoder
 
 
@@ -80,3 +81,9 @@ class TransformerImitation:
         """When all drafts stand, the last of them was never read: it is read with the next round's first token."""
         self.unread = torch.cat((self.unread, states[drafted:])) if accepted == drafted else states[:0]
         self.cache.length -= max(drafted - accepted - 1, 0)
+
+
+def check_exit_layer(exit_layer: int, layers: int) -> None:
+    """Drafting must leave the full model at least one layer to verify with."""
+    if not 1 <= exit_layer < layers:
+        raise UserError(f"exit layer {exit_layer}: outside the decoder; expected 1 to {layers - 1}, as it has {layers} layers")

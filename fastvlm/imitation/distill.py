@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoProcessor, LlavaForConditionalGeneration
 
-from fastvlm.errors import UserError
+from fastvlm.decoding.drafters import check_exit_layer
 from fastvlm.imitation.losses import cosine_loss, distillation_loss
 from fastvlm.imitation.network import build_network, start_from_backbone
 from fastvlm.imitation.states import States, StatesBatch, backbone_states, batches
@@ -66,12 +66,6 @@ def distill(knobs: dict[str, Any], model: Path, manifests: list[Path], texts: Pa
     save_network(output, network, make_card(knobs, backbone_fingerprint(model), network, state))
     state.clear()
     best.unlink()
-
-
-def check_exit_layer(exit_layer: int, layers: int) -> None:
-    """Drafting must leave the full model at least one layer to verify with."""
-    if not 1 <= exit_layer < layers:
-        raise UserError(f"exit layer {exit_layer}: outside the decoder; expected 1 to {layers - 1}, as it has {layers} layers")
 
 
 def prepare_lesson(knobs: dict[str, Any], backbone, processor, manifests: list[Path], texts: Path | None) -> Lesson:
