@@ -186,7 +186,7 @@ class Decoding(Knobs):
     draft_lengths: Ascending = Field(description="tokens drafted before a verification; each is measured")
     warmup: Steps = Field(description="examples decoded before the stopwatch counts, count")
     repeats: Count = Field(description="timed runs of each example, of which the median stands, count")
-    threads: CountOrAll = Field(description="CPU threads that decoding computes with, count; null: all of the job's")
+    threads: Count = Field(description="CPU threads that timed stages compute with, count; for small models one is fastest")
 
 
 class Statistics(Knobs):

@@ -80,7 +80,7 @@ def cost(config: Config, model: str) -> dict[str, Any]:
 
 
 def tables(config: Config) -> dict[str, Any]:
-    return {"seed": config.seed, **_plain(config.statistics)}
+    return {"seed": config.seed, "threads": config.decoding.threads, **_plain(config.statistics)}
 
 
 def _plain(knobs: Knobs, exclude: set[str] | None = None) -> dict[str, Any]:

@@ -77,13 +77,12 @@ def _imported_names(node: ast.AST) -> Iterator[str]:
 
 
 def machine() -> dict[str, Any]:
-    """The machine and the versions that a measurement belongs to; `threads` are those that torch computes with."""
+    """The machine and the versions that a measurement belongs to."""
     import torch
 
     return {
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
         "os": platform.platform(),
         "python": platform.python_version(),

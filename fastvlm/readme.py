@@ -74,11 +74,9 @@ def _machine(headline: dict[str, Any]) -> str:
 
 
 def _seeing(record: Record) -> str:
-    right, all_texts = record["texts_all_right"], record["examples"]
-    return (
-        f"What plain decoding sees in `{record['dataset']}`: every named attribute is right in {right / all_texts:.0%} of {all_texts} texts, "
-        f"and {record['mentions_right'] / record['mentions']:.1%} of {record['mentions']} object mentions are right ({record['things']} objects drawn)."
-    )
+    texts = f"every named attribute is right in {record['texts_all_right'] / record['examples']:.0%} of {record['examples']} texts"
+    mentions = f"{record['mentions_right'] / record['mentions']:.1%} of {record['mentions']} object mentions are right"
+    return f"What plain decoding sees in `{record['dataset']}`: {texts}, and {mentions} ({record['things']} objects drawn)."
 
 
 def _interval(interval: dict[str, float | None]) -> str:

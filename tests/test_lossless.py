@@ -51,7 +51,9 @@ def test_text_is_that_of_plain_decoding(cut_target, example, method, exit_layer,
 
 
 @settings(deadline=None, max_examples=40)
-@given(lies=st.sets(st.integers(1, 30)), draft_length=st.integers(1, 8), exit_layer=st.integers(1, tiny.LAYERS - 1), limit=st.integers(2, 31))
+@given(
+    lies=st.sets(st.integers(1, 30)), draft_length=st.integers(1, 8), exit_layer=st.integers(1, tiny.LAYERS - 1), limit=st.integers(2, 31)
+)
 def test_acceptance_is_exactly_what_the_drafter_earns(cut_target, lies, draft_length, exit_layer, limit):
     """A drafter that lies at known places is believed up to each lie and no further: counted by a slow loop."""
     target = cut_target

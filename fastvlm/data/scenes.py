@@ -9,7 +9,7 @@ import hashlib
 import random
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cache
 from math import cos, pi, sin
 from typing import Any
 
@@ -81,7 +81,9 @@ def sample_scenes(split: str, counts: tuple[int, ...], rng: random.Random) -> It
 
 def _sample(count: int, rng: random.Random) -> Scene:
     things = tuple(
-        Thing(rng.choice(tuple(RADII)), rng.choice(tuple(COLOURS)), rng.choice(SHAPES), PLACES[cell], rng.randint(-1, 1), rng.randint(-1, 1))
+        Thing(
+            rng.choice(tuple(RADII)), rng.choice(tuple(COLOURS)), rng.choice(SHAPES), PLACES[cell], rng.randint(-1, 1), rng.randint(-1, 1)
+        )
         for cell in sorted(rng.sample(range(GRID * GRID), count))
     )
     return Scene(rng.choice(tuple(BACKGROUNDS)), things)
@@ -96,7 +98,7 @@ def draw(scene: Scene) -> Image.Image:
     return image
 
 
-@lru_cache(maxsize=None)
+@cache
 def _mask(shape: str, size: str, dx: int, dy: int) -> Image.Image:
     """A cell's coverage, 0..255; drawn eight times too large and reduced, which smooths the edges."""
     scale = 8

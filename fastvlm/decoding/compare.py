@@ -13,9 +13,7 @@ from fastvlm.decoding.trace import Trace
 from fastvlm.models.target import Target
 
 
-def compete(
-    acts: Sequence[Callable[[], Trace]], *, repeats: int, turn: int, device: torch.device
-) -> tuple[list[Trace], list[float]]:
+def compete(acts: Sequence[Callable[[], Trace]], *, repeats: int, turn: int, device: torch.device) -> tuple[list[Trace], list[float]]:
     """Run each act in turn; who begins changes from example to example. Returns the traces and each act's median seconds."""
     traces: list[Trace] = [Trace([])] * len(acts)
     seconds: list[list[float]] = [[] for _ in acts]

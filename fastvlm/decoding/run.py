@@ -24,8 +24,7 @@ from fastvlm.rows import write_rows
 @torch.inference_mode()
 def decode(knobs: dict[str, Any], model: Path, manifest: Path, split: str, imitations: Sequence[Path], output: Path) -> None:
     """Write one row an example, exit layer and draft length; an error in any example fails the whole job."""
-    if knobs["threads"]:
-        torch.set_num_threads(knobs["threads"])
+    torch.set_num_threads(knobs["threads"])
     target = load_target(model, knobs)
     examples = read_manifest(manifest, split)
     if knobs["method"] == "generate":

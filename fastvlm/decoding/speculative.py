@@ -19,9 +19,7 @@ from fastvlm.models.decoder import Decoder
 from fastvlm.models.target import Prefix
 
 
-def decode(
-    decoder: Decoder, drafter: Drafter, prefix: Prefix, *, draft_length: int, limit: int, end_tokens: Collection[int]
-) -> Trace:
+def decode(decoder: Decoder, drafter: Drafter, prefix: Prefix, *, draft_length: int, limit: int, end_tokens: Collection[int]) -> Trace:
     """Greedy decoding of at most `limit` tokens in rounds of at most `draft_length` drafts and one pass."""
     cache, token = prefix.cache, prefix.first
     cache.length = prefix.length

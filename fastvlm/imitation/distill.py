@@ -65,7 +65,6 @@ def distill(knobs: dict[str, Any], model: Path, manifests: list[Path], texts: Pa
     network.load_state_dict(load_file(best))
     save_network(output, network, make_card(knobs, backbone_fingerprint(model), network, state))
     state.clear()
-    best.unlink()
 
 
 def prepare_lesson(knobs: dict[str, Any], backbone, processor, manifests: list[Path], texts: Path | None) -> Lesson:

@@ -13,7 +13,6 @@ from torch import nn
 from fastvlm.decoding.drafters import Drafter, MlpImitation, TransformerImitation
 from fastvlm.errors import UserError
 from fastvlm.imitation.network import TransformerNetwork, build_network
-from fastvlm.models.decoder import Decoder
 from fastvlm.models.target import Target
 from fastvlm.rows import whole_file, write_json
 
@@ -48,7 +47,9 @@ def load_drafter(folder: Path, target: Target, model: Path) -> Drafter:
     card = read_card(folder)
     found = fingerprint(model)
     if card["backbone"] != found:
-        raise UserError(f"{folder}: distilled for backbone {card['backbone'][:12]}; expected that of {model}, {found[:12]}; distil it again")
+        raise UserError(
+            f"{folder}: distilled for backbone {card['backbone'][:12]}; expected that of {model}, {found[:12]}; distil it again"
+        )
     config = target.decoder.config
     network = build_network(card["network"], config)
     network.load_state_dict(load_file(folder / "network.safetensors"))

@@ -28,8 +28,7 @@ def measure(knobs: dict[str, Any], model: Path, manifest: Path, imitations: Sequ
     Measured just after the prompt of the first test example, medians of 50 repeats. A draft step is what drafting one
     more token takes: embedding, n layers, the imitation network, head, choice.
     """
-    if knobs["threads"]:
-        torch.set_num_threads(knobs["threads"])
+    torch.set_num_threads(knobs["threads"])
     target = load_target(model, knobs)
     inputs = target.prepare(read_manifest(manifest, "test")[0])
     exits = {*knobs["exit_layers"]["ssd"], *knobs["exit_layers"]["fastvlm"]}
@@ -48,9 +47,7 @@ def pass_costs(target: Target, prefix: Prefix, longest: int) -> Iterator[dict[st
         yield {"method": "baseline", "exit_layer": None, "tokens_in_pass": tokens, "target_pass_seconds": seconds}
 
 
-def draft_costs(
-    knobs: dict[str, Any], target: Target, prefix: Prefix, model: Path, imitations: Sequence[Path]
-) -> Iterator[dict[str, Any]]:
+def draft_costs(knobs: dict[str, Any], target: Target, prefix: Prefix, model: Path, imitations: Sequence[Path]) -> Iterator[dict[str, Any]]:
     """A draft step of each method at each of its exit layers, and what the method adds to the model."""
     for exit_layer in knobs["exit_layers"]["ssd"]:
         yield {"method": "ssd", **draft_cost(target, EarlyExit(exit_layer), prefix), "added_parameters": 0, "added_bytes": 0}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,5 +58,5 @@ class TrainingState:
             self.tensors = None
 
     def clear(self) -> None:
-        """Forget the state on disk: the training is done."""
-        self.path.unlink(missing_ok=True)
+        """Forget the state on disk, and whatever lies beside it: the training is done."""
+        shutil.rmtree(self.path.parent, ignore_errors=True)

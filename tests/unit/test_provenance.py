@@ -90,9 +90,9 @@ def test_a_module_that_is_not_there_is_an_error():
         provenance.code_digest("fastvlm.nothing")
 
 
-def test_machine_names_processor_threads_and_versions():
+def test_machine_names_processor_and_versions():
     found = provenance.machine()
-    assert found["cpu"] and found["cores"] >= 1 and found["threads"] >= 1
+    assert found["cpu"] and found["cores"] >= 1
     assert found["torch"].startswith("2.") and found["transformers"].startswith("5.")
 
 

@@ -1,7 +1,7 @@
 """Tables -> figures."""
 
 FIGURE_TABLES = {
-    "speedup_by_draft_length": ["speedup"],
+    "speedup_by_draft_length": ["speedup", "selection"],
     "speedup_by_method": ["speedup", "selection"],
     "acceptance_by_context": ["acceptance_by_context", "selection"],
     "accepted_length": ["accepted_length", "selection"],

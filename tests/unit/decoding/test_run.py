@@ -16,7 +16,7 @@ from tests import tiny
 
 KNOBS = {
     "experiment": "tiny", "model": "tiny-llava", "dataset": "scenes-caption", "seed": 1, "device": "cpu", "dtype": "float32",
-    "threads": None, "draft_lengths": [1, 3], "warmup": 1, "repeats": 2, "max_new_tokens": 12,
+    "threads": 1, "draft_lengths": [1, 3], "warmup": 1, "repeats": 2, "max_new_tokens": 12,
 }  # fmt: skip
 
 
