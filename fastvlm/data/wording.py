@@ -1,8 +1,8 @@
 """What is said of a scene: one-sentence captions and descriptions of 40 to 80 words, in varied wording.
 
-Each choice of words has a favourite that depends on what is drawn (the background favours a sentence frame, the shape
-a verb), as people's habits do. So the likeliest text differs from picture to picture, and a reader who sees only the
-last few words cannot guess the next.
+Each choice of words has a favourite that depends on what is drawn. A background has its narrator, who keeps to a frame
+for sentences, to a word for a size and to a way of naming places; a shape has its verb, a colour its order of words.
+So the likeliest text differs from picture to picture, and a reader who sees only the last few words cannot guess the next.
 """
 
 from __future__ import annotations
@@ -44,14 +44,15 @@ CLOSINGS = (
 def caption(scene: Scene, rng: random.Random) -> str:
     """One sentence that names every thing of a scene of one or two, and the background."""
     first, second = scene.things[0], scene.things[1] if len(scene.things) > 1 else None
-    frame = _favour(CAPTION_FRAMES, _background_rank(scene), rng)
+    narrator = _narrator(scene)
+    frame = _favour(CAPTION_FRAMES, narrator, rng)
     return _sentence(
         frame.format(
-            a=noun_phrase(first, rng),
+            a=noun_phrase(first, narrator, rng),
             verb_a=_verb(first, rng),
-            place_a=place_phrase(first, rng),
-            and_b=f" and {noun_phrase(second, rng)} {place_phrase(second, rng)}" if second else "",
-            while_b=f" while {noun_phrase(second, rng)} {_verb(second, rng)} {place_phrase(second, rng)}" if second else "",
+            place_a=place_phrase(first, narrator, rng),
+            and_b=f" and {noun_phrase(second, narrator, rng)} {place_phrase(second, narrator, rng)}" if second else "",
+            while_b=f" while {noun_phrase(second, narrator, rng)} {_verb(second, rng)} {place_phrase(second, narrator, rng)}" if second else "",
             background=scene.background,
             be="are" if second else "is",
         )
@@ -67,14 +68,15 @@ def description(scene: Scene, rng: random.Random) -> str:
 
 
 def _opening(scene: Scene, rng: random.Random) -> str:
-    frame = _favour(OPENINGS, _background_rank(scene), rng)
+    frame = _favour(OPENINGS, _narrator(scene), rng)
     return _sentence(frame.format(number=NUMBERS[len(scene.things)], background=scene.background))
 
 
 def _thing_sentences(scene: Scene, rng: random.Random) -> list[str]:
-    sentences = [f"{noun_phrase(scene.things[0], rng)} {_verb(scene.things[0], rng)} {place_phrase(scene.things[0], rng)}."]
+    narrator = _narrator(scene)
+    sentences = [f"{noun_phrase(scene.things[0], narrator, rng)} {_verb(scene.things[0], rng)} {place_phrase(scene.things[0], narrator, rng)}."]
     for before, thing in zip(scene.things, scene.things[1:], strict=False):
-        noun, verb, place = noun_phrase(thing, rng), _verb(thing, rng), place_phrase(thing, rng)
+        noun, verb, place = noun_phrase(thing, narrator, rng), _verb(thing, rng), place_phrase(thing, narrator, rng)
         relation = f"{relate(thing, before)} the {before.colour} {before.shape}"
         frames = (f"{noun} {verb} {place}, {relation}.", f"{place}, {relation}, {verb} {noun}.", f"{noun} {verb} {place}.")
         sentences.append(_favour(frames, COLOUR_RANK[thing.colour], rng))
@@ -88,14 +90,15 @@ def _closing(scene: Scene, rng: random.Random) -> str:
     return _sentence(_favour(CLOSINGS, len(scene.things), rng).format(**words))
 
 
-def noun_phrase(thing: Thing, rng: random.Random) -> str:
-    """For example 'a large red circle'; round shapes favour one word for a size, pointed shapes the other."""
-    size = _favour(SIZE_WORDS[thing.size], SHAPES.index(thing.shape), rng)
+def noun_phrase(thing: Thing, narrator: int, rng: random.Random) -> str:
+    """For example 'a large red circle'."""
+    size = _favour(SIZE_WORDS[thing.size], narrator, rng)
     return f"a {size} {thing.colour} {thing.shape}"
 
 
-def place_phrase(thing: Thing, rng: random.Random) -> str:
-    rank = COLOUR_RANK[thing.colour] // 2
+def place_phrase(thing: Thing, narrator: int, rng: random.Random) -> str:
+    """For example 'in the top left corner'."""
+    rank = narrator // 2
     if " " in thing.place:
         return _favour(CORNER_PHRASES, rank, rng).format(thing.place)
     return _favour(SIDE_PHRASES[thing.place], rank, rng)
@@ -113,7 +116,7 @@ def _verb(thing: Thing, rng: random.Random) -> str:
     return _favour(VERBS, SHAPES.index(thing.shape) + PLACES.index(thing.place) // 3, rng)
 
 
-def _background_rank(scene: Scene) -> int:
+def _narrator(scene: Scene) -> int:
     return tuple(BACKGROUNDS).index(scene.background)
 
 

@@ -110,7 +110,7 @@ class Decoder:
     def new_cache(self, capacity: int) -> KeyValueCache:
         """An empty cache for `capacity` tokens; grows the table of rotary angles where it is too short."""
         if len(self._cos) < capacity:
-            self._cos, self._sin = self._angles(capacity)
+            self._extend(capacity)
         return KeyValueCache(len(self.layers), self.shape.kv_heads, capacity, self.shape.head_dim, dtype=self.dtype, device=self.device)
 
     def embed(self, tokens: Tensor) -> Tensor:
@@ -129,12 +129,18 @@ class Decoder:
         return F.linear(self.norm(hidden), self.head_weight)
 
     def positions(self, start: int, tokens: int) -> Positions:
+        """Of a pass over `tokens` tokens from `start` on; those of single tokens, the most frequent, are at hand."""
+        if tokens == 1:
+            return self._single[start]
         stop = start + tokens
-        mask = None
-        if tokens > 1:
-            mask = self.embedding.new_zeros(tokens, stop)
-            mask[:, start:] = torch.full((tokens, tokens), float("-inf"), device=self.device).triu(1)
+        mask = self.embedding.new_zeros(tokens, stop)
+        mask[:, start:] = torch.full((tokens, tokens), float("-inf"), device=self.device).triu(1)
         return Positions(start, stop, self._cos[start:stop], self._sin[start:stop], mask)
+
+    def _extend(self, capacity: int) -> None:
+        self._cos, self._sin = self._angles(capacity)
+        angles = zip(self._cos.split(1), self._sin.split(1), strict=True)
+        self._single = [Positions(start, start + 1, cos, sin, None) for start, (cos, sin) in enumerate(angles)]
 
     def _angles(self, capacity: int) -> tuple[Tensor, Tensor]:
         positions = torch.arange(capacity, device=self.device).unsqueeze(0)
