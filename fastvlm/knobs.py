@@ -83,5 +83,9 @@ def tables(config: Config) -> dict[str, Any]:
     return {"seed": config.seed, "threads": config.decoding.threads, **_plain(config.statistics)}
 
 
+def quality(config: Config) -> dict[str, Any]:
+    return {"seed": config.seed, **_plain(config.statistics, exclude={"context_bin"})}
+
+
 def _plain(knobs: Knobs, exclude: set[str] | None = None) -> dict[str, Any]:
     return knobs.model_dump(mode="json", exclude=exclude)

@@ -1,4 +1,4 @@
-"""Paired bootstrap over examples of a ratio of sums."""
+"""Paired bootstrap over examples, of a ratio of sums or of any statistic that is worked out for each resample."""
 
 from __future__ import annotations
 
@@ -39,5 +39,15 @@ def ratio(numerator: np.ndarray, denominator: np.ndarray, weights: np.ndarray, c
     value = float(numerator.sum() / denominator.sum())
     if not ratios.size:
         return Estimate(value, None, None)
-    low, high = np.quantile(ratios, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Estimate(value, float(low), float(high))
+    return Estimate(value, *interval(ratios, confidence))
+
+
+def mean(values: np.ndarray, weights: np.ndarray, confidence: float) -> Estimate:
+    """Mean of `values` [examples] with its interval."""
+    return ratio(values, np.ones_like(values), weights, confidence)
+
+
+def interval(resampled: np.ndarray, confidence: float) -> tuple[float, float]:
+    """The percentile interval at `confidence` (0 to 1) of a statistic's values in the resamples, [resamples]."""
+    low, high = np.quantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)

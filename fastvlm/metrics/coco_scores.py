@@ -8,22 +8,53 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import Any
 
 from pycocoevalcap.bleu.bleu import Bleu
+from pycocoevalcap.bleu.bleu_scorer import cook_refs, cook_test
 from pycocoevalcap.cider.cider import Cider
-from pycocoevalcap.meteor.meteor import Meteor
+from pycocoevalcap.meteor import meteor
 from pycocoevalcap.rouge.rouge import Rouge
 from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 
 Texts = dict[str, list[str]]
+Scored = tuple[dict[str, float], dict[str, Any]]
 
 
-def score_sets(references: list[Texts], sets: list[tuple[int, Texts]]) -> list[dict[str, float]]:
-    """The scores of each set; `references` are by collection, a set is the number of its collection and one text an example."""
+class Meteor(meteor.Meteor):
+    """pycocoevalcap's METEOR, which also keeps the statistics of each example that Java told it."""
+
+    def compute_score(self, gts: Texts, res: Texts) -> tuple[float, list[float]]:
+        self.statistics: list[list[float]] = []
+        return super().compute_score(gts, res)
+
+    def _stat(self, hypothesis_str: str, reference_list: list[str]) -> str:
+        line = super()._stat(hypothesis_str, reference_list)
+        self.statistics.append([float(number) for number in line.split()])
+        return line
+
+
+def score_sets(references: list[Texts], sets: list[tuple[int, Texts]]) -> list[Scored]:
+    """Each set's score; `references` are by collection, a set is the number of its collection and one text an example."""
     collections = tokenize(references)
     hypotheses = tokenize([texts for _, texts in sets])
-    meteor = Meteor()
-    return [_scores(collections[of], texts, meteor) for (of, _), texts in zip(sets, hypotheses, strict=True)]
+    java = Meteor()
+    return [score({key: collections[of][key] for key in texts}, texts, java) for (of, _), texts in zip(sets, hypotheses, strict=True)]
+
+
+def score(references: Texts, texts: Texts, java: Meteor) -> Scored:
+    """The scores of a set of texts in PTB tokens, and the statistics of its examples that `caption_intervals` draws again, both by metric.
+
+    Statistics, in the order of `texts`: `bleu` [examples, 10], `meteor` [examples, 23], `rouge_l` and `cider` [examples].
+    """
+    bleus, _ = Bleu(4).compute_score(references, texts, verbose=0)
+    meteor_score, _ = java.compute_score(references, texts)
+    rouge, rouges = Rouge().compute_score(references, texts)
+    cider, ciders = Cider().compute_score(references, texts)
+    scores = {f"bleu_{n}": value for n, value in enumerate(bleus, start=1)} | {"meteor": meteor_score, "rouge_l": rouge, "cider": cider}
+    counts = [_bleu_counts(text, references[key]) for key, [text] in texts.items()]
+    statistics = {"bleu": counts, "meteor": java.statistics, "rouge_l": rouges.tolist(), "cider": ciders.tolist()}
+    return {name: float(value) for name, value in scores.items()}, statistics
 
 
 def tokenize(collections: list[Texts]) -> list[Texts]:
@@ -42,13 +73,9 @@ def _one_line(text: str) -> str:
     return " ".join(text.splitlines()).replace("|||", " ")
 
 
-def _scores(references: Texts, texts: Texts, meteor: Meteor) -> dict[str, float]:
-    bleu, _ = Bleu(4).compute_score(references, texts, verbose=0)
-    scores = {f"bleu_{n}": value for n, value in enumerate(bleu, start=1)}
-    scores["meteor"], _ = meteor.compute_score(references, texts)
-    scores["rouge_l"], _ = Rouge().compute_score(references, texts)
-    scores["cider"], _ = Cider().compute_score(references, texts)
-    return {name: float(value) for name, value in scores.items()}
+def _bleu_counts(text: str, references: list[str]) -> list[int]:
+    counts = cook_test(text, cook_refs(references), "closest")
+    return [*counts["correct"], *counts["guess"], counts["testlen"], counts["reflen"]]
 
 
 if __name__ == "__main__":

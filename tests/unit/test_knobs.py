@@ -21,6 +21,7 @@ def all_knobs(config) -> dict[str, object]:
         **{method: knobs.decode(config, "llava-small", "scenes-caption", method) for method in knobs.methods(config)},
         "cost": knobs.cost(config, "llava-small"),
         "tables": knobs.tables(config),
+        "quality": knobs.quality(config),
     }
 
 
@@ -35,6 +36,7 @@ def test_draft_lengths_reach_only_methods_that_draft_and_the_cost():
 
 def test_statistics_reach_only_tables():
     assert changed_by("statistics", context_bin=8) == {"tables"}
+    assert changed_by("statistics", resamples=99) == {"tables", "quality"}
 
 
 def test_exit_layers_reach_only_their_method_and_the_cost():

@@ -67,7 +67,7 @@ rule quality:
     params:
         rows=lambda wildcards, input: each("--rows", input.rows),
         manifests=lambda wildcards, input: each("--manifest", input.manifests),
-        knobs=to_json({}),
+        knobs=to_json(knobs.quality(CONFIG)),
         code=code_digest("fastvlm.metrics.captions"),
     resources:
         mem_mb=4000,
