@@ -10,7 +10,7 @@ import numpy as np
 
 from fastvlm.errors import UserError
 from fastvlm.metrics import acceptance, speed
-from fastvlm.metrics.bootstrap import Estimate, ratio, resample
+from fastvlm.metrics.bootstrap import Estimate, mean, ratio, resample
 from fastvlm.metrics.runs import Row, Runs, Setting, group, read_runs
 from fastvlm.rows import read_rows, write_json
 from fastvlm.selection import keep_selected, read_selection
@@ -19,13 +19,15 @@ from fastvlm.table_file import KEY_COLUMNS, Record, write_table
 
 DRAFTED = ("drafted", "accepted", "acceptance_rate", "acceptance_rate_low", "acceptance_rate_high")
 SPEEDS = tuple(f"{span}_speedup{end}" for span in ("decode", "e2e") for end in ("", "_low", "_high"))
+MEASURED = ("draft_step_seconds", "target_pass_seconds")
+COSTS = tuple(f"{act}{end}" for act in MEASURED for end in ("", "_low", "_high"))
 COLUMNS = {
     "speedup": ("output_tokens", *SPEEDS, "decode_tokens_per_second", "equal_to_baseline"),
     "acceptance": (*DRAFTED, "target_passes", "tokens_per_target_pass"),
     "acceptance_by_context": ("context_low", "context_high", *DRAFTED),
     "acceptance_by_position": ("position", *DRAFTED),
     "accepted_length": ("accepted", "passes"),
-    "cost": ("tokens_in_pass", "draft_step_seconds", "target_pass_seconds", "added_parameters", "added_bytes"),
+    "cost": ("tokens_in_pass", *COSTS, "added_parameters", "added_bytes"),
 }
 # transformers' loop does not say how many passes it ran.
 WITHOUT_PASSES = {"generate"}
@@ -35,13 +37,14 @@ def write_tables(knobs: dict[str, Any], rows: list[Path], cost: list[Path], sele
     """Write the tables of `COLUMNS` and `provenance.json` into the folder `output`, and print the selected settings.
 
     `rows` are decode rows of the test split, `cost` the measured costs; knobs: `seed`, `resamples`, `confidence` (0 to 1),
-    `context_bin` (tokens) and `threads`, which is noted in the provenance. Raises `UserError` before any table is written where a row is missing, doubled or impossible.
+    `context_bin` (tokens) and `threads`, which is noted in the provenance.
+    Raises `UserError` before any table is written where a row is missing, doubled or impossible.
     """
     from fastvlm.provenance import machine
 
     runs = read_runs(rows, "test")
     tables = tabulate(knobs, runs)
-    tables["cost"] = _cost(cost, next(iter(runs)).experiment)
+    tables["cost"] = [{"experiment": next(iter(runs)).experiment} | record for path in cost for record in _costs(knobs, path)]
     chosen = read_selection(selection)
     screen = summarise(keep_selected(tables["speedup"], chosen), keep_selected(tables["acceptance"], chosen))
     for name, columns in COLUMNS.items():
@@ -103,10 +106,12 @@ def _rate(drafted: np.ndarray, accepted: np.ndarray, weights: np.ndarray, confid
     return {"drafted": int(drafted.sum()), "accepted": int(accepted.sum()), **estimate.columns("acceptance_rate")}
 
 
-def _cost(paths: list[Path], experiment: str) -> list[Record]:
-    rows = [(path, row) for path in paths for row in (read_rows(path) if path.is_file() else [{}])]
-    known = {"model", "method", "exit_layer", "examples", *COLUMNS["cost"]}
-    for path, row in rows:
-        if not {"model", "method"} <= row.keys() <= known:
+def _costs(knobs: dict[str, Any], path: Path) -> Iterator[Record]:
+    known = {"model", "method", "exit_layer", *COLUMNS["cost"]} - set(COSTS)
+    for row in read_rows(path) if path.is_file() else [{}]:
+        act = next((name for name in MEASURED if isinstance(row.get(name), list) and row[name]), None)
+        if act is None or not {"model", "method", act} <= row.keys() <= {*known, act}:
             raise UserError(f"{path}: not the rows that the cost stage writes; run it again")
-    return [{"experiment": experiment} | row for _, row in rows]
+        seconds = np.array(row.pop(act))
+        weights = resample(len(seconds), knobs["resamples"], np.random.default_rng(knobs["seed"]))
+        yield row | {"examples": len(seconds)} | mean(seconds, weights, knobs["confidence"]).columns(act)

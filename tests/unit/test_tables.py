@@ -17,7 +17,8 @@ DESIGN = {
     "acceptance_by_context": "context_low,context_high,drafted,accepted,acceptance_rate,acceptance_rate_low,acceptance_rate_high",
     "acceptance_by_position": "position,drafted,accepted,acceptance_rate,acceptance_rate_low,acceptance_rate_high",
     "accepted_length": "accepted,passes",
-    "cost": "tokens_in_pass,draft_step_seconds,target_pass_seconds,added_parameters,added_bytes",
+    "cost": "tokens_in_pass,draft_step_seconds,draft_step_seconds_low,draft_step_seconds_high,"
+    "target_pass_seconds,target_pass_seconds_low,target_pass_seconds_high,added_parameters,added_bytes",
 }
 
 
@@ -142,7 +143,18 @@ def test_a_selected_setting_that_test_did_not_decode_leaves_no_table(tmp_path):
     assert not (tmp_path / "tables").exists()
 
 
-@pytest.mark.parametrize("row", [{"model": "m"}, {"model": "m", "method": "ssd", "seconds": 1}])
+def test_costs_are_means_over_examples_in_their_intervals(finished):
+    records = read_table(finished / "cost.csv")
+    assert [record["examples"] for record in records] == [2, 2, 2, 3, 3]
+    measured = [[record[f"draft_step_seconds{end}"] for end in ("_low", "", "_high")] for record in records]
+    assert measured == [[None] * 3] * 3 + [[0.0003, 0.0004, 0.0005]] * 2
+    assert [record["target_pass_seconds_low"] for record in records[:3]] == [0.0021, 0.0022, 0.0023]
+
+
+OTHER = {"seconds": [1]}, {"draft_step_seconds": 1}, {"draft_step_seconds": []}, {"draft_step_seconds": [1], "target_pass_seconds": [1]}
+
+
+@pytest.mark.parametrize("row", [{"model": "m"}, *({"model": "m", "method": "ssd"} | other for other in OTHER)])
 def test_a_cost_row_of_another_shape_leaves_no_table(tmp_path, row):
     with pytest.raises(UserError, match=r"cost.jsonl: not the rows that the cost stage writes"):
         run(tmp_path, write_decode_files(tmp_path), cost=[row])
