@@ -43,20 +43,15 @@ CLOSINGS = (
 
 def caption(scene: Scene, rng: random.Random) -> str:
     """One sentence that names every thing of a scene of one or two, and the background."""
-    first, second = scene.things[0], scene.things[1] if len(scene.things) > 1 else None
     narrator = _narrator(scene)
     frame = _favour(CAPTION_FRAMES, narrator, rng)
-    return _sentence(
-        frame.format(
-            a=noun_phrase(first, narrator, rng),
-            verb_a=_verb(first, rng),
-            place_a=place_phrase(first, narrator, rng),
-            and_b=f" and {noun_phrase(second, narrator, rng)} {place_phrase(second, narrator, rng)}" if second else "",
-            while_b=f" while {noun_phrase(second, narrator, rng)} {_verb(second, rng)} {place_phrase(second, narrator, rng)}" if second else "",
-            background=scene.background,
-            be="are" if second else "is",
-        )
-    )
+    first = {"a": noun_phrase(scene.things[0], narrator, rng), "verb_a": _verb(scene.things[0], rng)}
+    place = place_phrase(scene.things[0], narrator, rng)
+    rest = {"and_b": "", "while_b": "", "be": "is", "background": scene.background}
+    for thing in scene.things[1:]:
+        noun, where = noun_phrase(thing, narrator, rng), place_phrase(thing, narrator, rng)
+        rest |= {"and_b": f" and {noun} {where}", "while_b": f" while {noun} {_verb(thing, rng)} {where}", "be": "are"}
+    return _sentence(frame.format(**first, place_a=place, **rest))
 
 
 def description(scene: Scene, rng: random.Random) -> str:
@@ -73,8 +68,8 @@ def _opening(scene: Scene, rng: random.Random) -> str:
 
 
 def _thing_sentences(scene: Scene, rng: random.Random) -> list[str]:
-    narrator = _narrator(scene)
-    sentences = [f"{noun_phrase(scene.things[0], narrator, rng)} {_verb(scene.things[0], rng)} {place_phrase(scene.things[0], narrator, rng)}."]
+    narrator, first = _narrator(scene), scene.things[0]
+    sentences = [f"{noun_phrase(first, narrator, rng)} {_verb(first, rng)} {place_phrase(first, narrator, rng)}."]
     for before, thing in zip(scene.things, scene.things[1:], strict=False):
         noun, verb, place = noun_phrase(thing, narrator, rng), _verb(thing, rng), place_phrase(thing, narrator, rng)
         relation = f"{relate(thing, before)} the {before.colour} {before.shape}"

@@ -19,8 +19,10 @@ def test_splits_share_no_content_whatever_the_seed():
     def content(scene):
         return scene.background, tuple((t.size, t.colour, t.shape, t.place) for t in scene.things)
 
-    found = {split: {content(scene) for seed in range(3) for scene in scenes(split, (1,), seed)} for split in ("train", "validation", "test")}
-    assert not found["train"] & found["test"] and not found["train"] & found["validation"] and not found["validation"] & found["test"]
+    train, validation, test = (
+        {content(scene) for seed in range(3) for scene in scenes(split, (1,), seed)} for split in ("train", "validation", "test")
+    )
+    assert not train & test and not train & validation and not validation & test
 
 
 @given(st.integers(0, 9999))
