@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import re
+import time
 
 import pytest
 
+from fastvlm.rows import read_rows
 from tests.workspace import copy_project, planned, run, start
 
 SMOKE = "config/smoke.yaml"
@@ -73,6 +75,31 @@ def test_one_seed_gives_the_same_bytes_but_for_timings(projects):
         assert (first / "models/llava-tiny" / path).read_bytes() == (second / "models/llava-tiny" / path).read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("target", "sign"),
+    [
+        ("models/llava-tiny/model.safetensors", "models/llava-tiny/.checkpoint/state.pt"),
+        ("imitation/llava-tiny/transformer-exit1/network.safetensors", "imitation/llava-tiny/transformer-exit1/.checkpoint/state.pt"),
+        ("decode/test/llava-tiny/scenes-caption/ssd.jsonl", "decode/test/llava-tiny/scenes-caption/.ssd.jsonl.*.partial"),
+    ],
+    ids=["training", "distilling", "decoding"],
+)
+def test_a_stage_killed_in_the_middle_goes_on_to_the_same_result(projects, target, sign):
+    """SIGKILL once there is something to lose: what has its final name is whole, and the next run ends where an undisturbed one does."""
+    results = projects[1] / RESULTS
+    expected = content(results / target)
+    (results / target).unlink()
+    command = ("snakemake", "--cores", "1", "--configfile", SMOKE, f"{RESULTS}/{target}")
+    with start(projects[1], *command) as first:
+        while not list(results.glob(sign)) and first.poll() is None:
+            time.sleep(0.005)
+        first.kill()
+    assert not (results / target).exists() or content(results / target) == expected
+    code, output = run(projects[1], *command)
+    assert code == 0, output
+    assert content(results / target) == expected
+
+
 def test_report_is_made_offline(projects):
     code, output = run(projects[1], "snakemake", "--configfile", SMOKE, "--report", "report.html")
     assert code == 0, output
@@ -82,6 +109,13 @@ def test_report_is_made_offline(projects):
 def read_table(path):
     with path.open(newline="") as handle:
         return list(csv.DictReader(handle))
+
+
+def content(path):
+    """A file's bytes; of decode rows all but the timings."""
+    if path.suffix != ".jsonl":
+        return path.read_bytes()
+    return [{key: value for key, value in row.items() if not TIMED.search(key)} for row in read_rows(path)]
 
 
 def untimed(path):

@@ -49,8 +49,8 @@ def backbone_states(
     states = []
     for start in progress(range(0, len(answers), batch), f"backbone states at layer {exit_layer}"):
         rows = range(start, min(start + batch, len(answers)))
-        inputs = corpus.collate(rows, answers[start : start + batch])
-        backbone.model(input_ids=inputs.input_ids.to(backbone.device), pixel_values=inputs.pixel_values.to(backbone.device))
+        inputs = corpus.collate(rows, answers[start : start + batch]).to(backbone.device)
+        backbone.model(input_ids=inputs.input_ids, pixel_values=inputs.pixel_values)
         for index, row in enumerate(rows):
             begin, spoken = len(corpus.prompt_ids(row)) - 1, len(answers[row])
             last = found["last"][index, begin : begin + spoken].clone()

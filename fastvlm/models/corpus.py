@@ -26,6 +26,9 @@ class Batch:
     input_ids: Tensor
     labels: Tensor
 
+    def to(self, device: torch.device) -> Batch:
+        return Batch(self.pixel_values.to(device), self.input_ids.to(device), self.labels.to(device))
+
 
 class Corpus:
     """Examples as token ids, sorted from the shortest references to the longest."""

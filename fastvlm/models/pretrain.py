@@ -9,15 +9,17 @@ from typing import Any
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-from transformers import LlavaForConditionalGeneration
+from torch import Tensor
+from transformers import LlavaForConditionalGeneration, PreTrainedModel
 
 from fastvlm.data.example import Example, read_manifest
+from fastvlm.data.prompts import LLAVA_TEMPLATE
 from fastvlm.models.corpus import Corpus
+from fastvlm.models.device import resolve_device
 from fastvlm.models.training import Stage, run_stage
 from fastvlm.models.training_state import TrainingState, fingerprint
 from fastvlm.models.words import WordNaming, word_loss
-from fastvlm.models.zoo import build_model, build_processor, grow, prompt_text
+from fastvlm.models.zoo import build_model, build_processor, grow
 from fastvlm.provenance import code_digest
 from fastvlm.rows import whole_file
 
@@ -44,11 +46,11 @@ def pretrain(knobs: dict[str, Any], manifests: list[Path], output: Path) -> None
 
 def train(knobs: dict[str, Any], corpus: Corpus, state: TrainingState) -> LlavaForConditionalGeneration:
     """All stages from the one where the state stands."""
-    training = knobs["training"]
-    model = build_model(knobs, corpus.vocabulary, training["stages"][0]["layers"])
+    training, device = knobs["training"], resolve_device(knobs["device"])
+    model = build_model(knobs, corpus.vocabulary, training["stages"][0]["layers"]).to(device)
     for index in range(len(training["stages"]) + 1):
         if index > 0:
-            model = grow(model, knobs, training["stages"][index - 1]["layers"])
+            model = grow(model, knobs, training["stages"][index - 1]["layers"]).to(device)
         if index == state.stage:
             make = word_stage if index == 0 else partial(sentence_stage, index=index - 1)
             run_stage(make(training, model, corpus, knobs["seed"]), state)
@@ -82,11 +84,11 @@ def sentence_stage(training: dict[str, Any], model: LlavaForConditionalGeneratio
     return Stage(name, model, groups, knobs["steps"], loss, knobs["final"], training["checkpoint_every"])
 
 
-def sentence_loss(model: nn.Module, corpus: Corpus, step: int, *, training: dict[str, Any], share: float, seed: int) -> Tensor:
+def sentence_loss(model: PreTrainedModel, corpus: Corpus, step: int, *, training: dict[str, Any], share: float, seed: int) -> Tensor:
     """Cross-entropy of the references' tokens; the head runs on these positions only."""
-    batch = corpus.batch(step, training["batch"], share, seed)
+    batch = corpus.batch(step, training["batch"], share, seed).to(model.device)
     speaks = batch.labels[:, 1:] >= 0
-    with torch.autocast("cpu", torch.bfloat16, enabled=training["precision"] == "bfloat16"):
+    with torch.autocast(model.device.type, torch.bfloat16, enabled=training["precision"] == "bfloat16"):
         hidden = model.model(input_ids=batch.input_ids, pixel_values=batch.pixel_values).last_hidden_state
         logits = model.lm_head(hidden[:, :-1][speaks])
     return F.cross_entropy(logits.float(), batch.labels[:, 1:][speaks])
@@ -96,7 +98,7 @@ def tokenizer_texts(examples: list[Example]) -> list[str]:
     """References, as they follow a prompt, and prompts."""
     some = examples[:: max(1, len(examples) // TOKENIZER_EXAMPLES)]
     texts = [f" {text}" for example in some for text in example.references]
-    return texts + sorted({prompt_text(example.prompt) for example in examples})
+    return texts + sorted({LLAVA_TEMPLATE.format(prompt=example.prompt) for example in examples})
 
 
 def save(model: LlavaForConditionalGeneration, processor, output: Path) -> None:

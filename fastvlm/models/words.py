@@ -26,7 +26,7 @@ class WordNaming(nn.Module):
         super().__init__()
         self.tower, self.projector = model.model.vision_tower, model.model.multi_modal_projector
         self.embedding = model.model.language_model.embed_tokens
-        self.bias = nn.Parameter(torch.full((self.embedding.num_embeddings,), RARE))
+        self.bias = nn.Parameter(self.embedding.weight.new_full((self.embedding.num_embeddings,), RARE))
 
     def forward(self, pixels: Tensor) -> Tensor:
         """[batch, 3, height, width] -> log probability that no patch calls for the word, [batch, vocabulary]."""
@@ -38,7 +38,8 @@ class WordNaming(nn.Module):
 
 def word_loss(naming: WordNaming, corpus: Corpus, rows: list[int]) -> Tensor:
     """Binary cross-entropy between the words of an image's references and those that its patches call for."""
-    absent = naming(corpus.pixels(rows)).clamp(max=-1e-6)
+    device = naming.bias.device
+    absent = naming(corpus.pixels(rows).to(device)).clamp(max=-1e-6)
     present = torch.log(-torch.expm1(absent))
-    said = corpus.words(rows)
+    said = corpus.words(rows).to(device)
     return -(said * present + (1 - said) * absent).mean()

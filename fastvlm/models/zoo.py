@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import torch
 from tokenizers import Tokenizer, decoders, pre_tokenizers, trainers
 from tokenizers.models import BPE
 from torch import nn
@@ -19,8 +18,6 @@ from transformers import (
     LlavaProcessor,
     PreTrainedTokenizerFast,
 )
-
-from fastvlm.data.prompts import LLAVA_TEMPLATE
 
 SPECIAL_TOKENS = ("<pad>", "<s>", "</s>", "<image>")
 PAD, BEGIN, END, IMAGE = range(len(SPECIAL_TOKENS))
@@ -110,12 +107,3 @@ def grow(model: LlavaForConditionalGeneration, knobs: dict[str, Any], layers: in
             nn.init.zeros_(layer.self_attn.o_proj.weight)
             nn.init.zeros_(layer.mlp.down_proj.weight)
     return grown
-
-
-def prompt_text(prompt: str) -> str:
-    """The prompt as the model reads it, before the image placeholder is expanded."""
-    return LLAVA_TEMPLATE.format(prompt=prompt)
-
-
-def seed_everything(seed: int) -> None:
-    torch.manual_seed(seed)

@@ -24,7 +24,7 @@ TRAINING = {
         {"layers": 4, "share": 1.0, "steps": 5, "learning_rate": 1e-3, "final": 0.1},
     ],
 }  # fmt: skip
-KNOBS = {**tiny.KNOBS, "name": "tiny", "seed": 1, "vocabulary": 300, "layers": 4, "training": TRAINING}
+KNOBS = {**tiny.KNOBS, "name": "tiny", "device": "cpu", "seed": 1, "vocabulary": 300, "layers": 4, "training": TRAINING}
 
 
 @pytest.fixture(scope="module")
