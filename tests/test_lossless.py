@@ -71,11 +71,20 @@ def test_acceptance_is_exactly_what_the_drafter_earns(cut_target, lies, draft_le
     assert found.passes == passes
 
 
+def text_with_a_late_token(target):
+    """(prefix, tokens, a token of them that occurs neither first nor second): it can end the text inside a draft."""
+    for example in tiny.examples(20):
+        prefix = target.prefill(target.prepare(example), 20, {2})
+        tokens = plain(target, prefix, 20, NOTHING_ENDS).tokens
+        late = [token for token in tokens[2:] if token not in tokens[:2]]
+        if late:
+            return prefix, tokens, late[0]
+    raise AssertionError("every text repeats its first two tokens; expected one that says something else")
+
+
 def test_end_of_text_inside_a_draft_ends_the_text_there(cut_target):
     target = cut_target
-    prefix = target.prefill(target.prepare(EXAMPLES[1]), 20, {2})
-    free = plain(target, prefix, 20, NOTHING_ENDS).tokens
-    end = next(token for token in free[2:] if token not in free[:2])
+    prefix, free, end = text_with_a_late_token(target)
     ends = frozenset([end])
     parrot = tiny.Parrot(2, target, free, set())
     found = speculative.decode(target.decoder, parrot, prefix, draft_length=8, limit=20, end_tokens=ends)
@@ -86,9 +95,7 @@ def test_end_of_text_inside_a_draft_ends_the_text_there(cut_target):
 def test_drafts_past_the_end_of_text_never_count(cut_target, monkeypatch):
     """An accelerator does not look at its drafts: what it accepts beyond the end of the text is not acceptance."""
     target = cut_target
-    prefix = target.prefill(target.prepare(EXAMPLES[2]), 20, {2})
-    free = plain(target, prefix, 20, NOTHING_ENDS).tokens
-    end = next(token for token in free[2:] if token not in free[:2])
+    prefix, free, end = text_with_a_late_token(target)
     monkeypatch.setattr(speculative, "_is_end", lambda token, ends: False)
     parrot = tiny.Parrot(2, target, free, set())
     found = speculative.decode(target.decoder, parrot, prefix, draft_length=8, limit=20, end_tokens={end})
