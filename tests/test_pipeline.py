@@ -89,7 +89,7 @@ def test_a_stage_killed_in_the_middle_goes_on_to_the_same_result(projects, targe
     results = projects[1] / RESULTS
     expected = content(results / target)
     (results / target).unlink()
-    command = ("snakemake", "--cores", "1", "--configfile", SMOKE, f"{RESULTS}/{target}")
+    command = ("snakemake", f"{RESULTS}/{target}", "--cores", "1", "--configfile", SMOKE)
     with start(projects[1], *command) as first:
         while not list(results.glob(sign)) and first.poll() is None:
             time.sleep(0.005)

@@ -35,7 +35,7 @@ def test_draft_lengths_reach_only_methods_that_draft_and_the_cost():
 
 
 def test_statistics_reach_only_tables():
-    assert changed_by("statistics", context_bin=8) == {"tables"}
+    assert changed_by("statistics", context_bin=7) == {"tables"}
     assert changed_by("statistics", resamples=99) == {"tables", "quality"}
 
 
