@@ -9,19 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from fastvlm.figures.style import (
-    AT_SELECTED,
-    GREY,
-    LINES,
-    MARKERS,
-    cycle,
-    method_colours,
-    panels,
-    place_title,
-    places,
-    setting_label,
-    shared_legend,
-)
+from fastvlm.figures.style import AT_SELECTED, GREY, LINES, MARKERS, cycle, figure_by_place, setting_label
 from fastvlm.selection import keep_selected, read_selection
 from fastvlm.table_file import Record, read_table
 
@@ -32,17 +20,8 @@ def figure(tables: Path) -> Figure:
     """Reads `acceptance_by_context.csv` and `selection.csv`; a bin of fewer than `FEW` drafts is drawn hollow, off the line."""
     records = read_table(tables / "acceptance_by_context.csv", "context_low", "context_high", "drafted", "acceptance_rate")
     records = keep_selected(records, read_selection(tables / "selection.csv"))
-    models, datasets = places(records)
-    title = f"Experiment {records[0]['experiment']}: acceptance by context length{AT_SELECTED}"
-    drawn, grid = panels(len(models), len(datasets), title)
-    for model, axes in zip(models, grid, strict=True):
-        for dataset, axis in zip(datasets, axes, strict=True):
-            here = [record for record in records if (record["model"], record["dataset"]) == (model, dataset)]
-            _panel(axis, here, method_colours(records))
-            axis.set_title(place_title(model, dataset, here))
-        axes[0].set_ylabel("acceptance rate\n(accepted / drafted)")
-    shared_legend(drawn, [axis for axes in grid for axis in axes], columns=3)
-    return drawn
+    ylabel = "acceptance rate\n(accepted / drafted)"
+    return figure_by_place(records, f"acceptance by context length{AT_SELECTED}", ylabel, _panel, legend_columns=3)
 
 
 def _panel(axis: Axes, records: Sequence[Record], colours: dict[str, str]) -> None:

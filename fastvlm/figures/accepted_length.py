@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fastvlm.figures.style import AT_SELECTED, HATCHES, cycle, method_colours, panels, place_title, places, setting_label, shared_legend
+from fastvlm.figures.style import AT_SELECTED, HATCHES, cycle, figure_by_place, setting_label
 from fastvlm.selection import keep_selected, read_selection
 from fastvlm.table_file import Record, read_table
 
@@ -16,17 +16,7 @@ from fastvlm.table_file import Record, read_table
 def figure(tables: Path) -> Figure:
     """Reads `accepted_length.csv` and `selection.csv`."""
     records = keep_selected(read_table(tables / "accepted_length.csv", "accepted", "passes"), read_selection(tables / "selection.csv"))
-    models, datasets = places(records)
-    title = f"Experiment {records[0]['experiment']}: accepted drafts by target pass{AT_SELECTED}"
-    drawn, grid = panels(len(models), len(datasets), title)
-    for model, axes in zip(models, grid, strict=True):
-        for dataset, axis in zip(datasets, axes, strict=True):
-            here = [record for record in records if (record["model"], record["dataset"]) == (model, dataset)]
-            _panel(axis, here, method_colours(records))
-            axis.set_title(place_title(model, dataset, here))
-        axes[0].set_ylabel("target passes (%)")
-    shared_legend(drawn, [axis for axes in grid for axis in axes], columns=2)
-    return drawn
+    return figure_by_place(records, f"accepted drafts by target pass{AT_SELECTED}", "target passes (%)", _panel, legend_columns=2)
 
 
 def _panel(axis: Axes, records: Sequence[Record], colours: dict[str, str]) -> None:

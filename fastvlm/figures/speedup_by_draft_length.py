@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fastvlm.figures.style import BLACK, LINES, MARKERS, cycle, method_colours, panels, place_title, places, shared_legend
+from fastvlm.figures.style import BLACK, LINES, MARKERS, cycle, figure_by_place
 from fastvlm.selection import choice, read_selection
 from fastvlm.table_file import Record, read_table
 
@@ -17,17 +17,13 @@ def figure(tables: Path) -> Figure:
     """Reads `speedup.csv`, and `selection.csv` for the rings around what validation chose."""
     records = [record for record in read_table(tables / "speedup.csv", "decode_speedup") if record["draft_length"] is not None]
     chosen = {choice(record) for record in read_selection(tables / "selection.csv")}
-    models, datasets = places(records)
-    drawn, grid = panels(len(models), len(datasets), f"Experiment {records[0]['experiment']}: speed-up by draft length")
-    for model, axes in zip(models, grid, strict=True):
-        for dataset, axis in zip(datasets, axes, strict=True):
-            here = [record for record in records if (record["model"], record["dataset"]) == (model, dataset)]
-            _panel(axis, here, method_colours(records))
-            _ring(axis, [record for record in here if choice(record) in chosen])
-            axis.set_title(place_title(model, dataset, here))
-        axes[0].set_ylabel("decode-only speed-up\n(times plain decoding)")
-    shared_legend(drawn, [axis for axes in grid for axis in axes], columns=3)
-    return drawn
+
+    def panel(axis: Axes, here: Sequence[Record], colours: dict[str, str]) -> None:
+        _panel(axis, here, colours)
+        _ring(axis, [record for record in here if choice(record) in chosen])
+
+    ylabel = "decode-only speed-up\n(times plain decoding)"
+    return figure_by_place(records, "speed-up by draft length", ylabel, panel, legend_columns=3)
 
 
 def _panel(axis: Axes, records: Sequence[Record], colours: dict[str, str]) -> None:

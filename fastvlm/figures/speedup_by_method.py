@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fastvlm.figures.style import AT_SELECTED, BLACK, method_colours, panels, place_title, places, shared_legend
+from fastvlm.figures.style import AT_SELECTED, BLACK, figure_by_place
 from fastvlm.selection import keep_selected, read_selection
 from fastvlm.table_file import Record, read_table
 
@@ -19,17 +19,7 @@ WIDTH = 0.38
 def figure(tables: Path) -> Figure:
     """Reads `speedup.csv` and `selection.csv`."""
     records = keep_selected(read_table(tables / "speedup.csv", *SPANS), read_selection(tables / "selection.csv"))
-    models, datasets = places(records)
-    title = f"Experiment {records[0]['experiment']}: speed-up by method{AT_SELECTED}"
-    drawn, grid = panels(len(models), len(datasets), title)
-    for model, axes in zip(models, grid, strict=True):
-        for dataset, axis in zip(datasets, axes, strict=True):
-            here = [record for record in records if (record["model"], record["dataset"]) == (model, dataset)]
-            _panel(axis, here, method_colours(records))
-            axis.set_title(place_title(model, dataset, here))
-        axes[0].set_ylabel("speed-up\n(times plain decoding)")
-    shared_legend(drawn, [axis for axes in grid for axis in axes])
-    return drawn
+    return figure_by_place(records, f"speed-up by method{AT_SELECTED}", "speed-up\n(times plain decoding)", _panel)
 
 
 def _panel(axis: Axes, records: Sequence[Record], colours: dict[str, str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -15,6 +15,8 @@ from matplotlib.figure import Figure
 from fastvlm.errors import UserError
 from fastvlm.rows import whole_file
 from fastvlm.table_file import Record
+
+Panel = Callable[[Axes, Sequence[Record], dict[str, str]], None]
 
 BLUE, VERMILION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
 PURPLE, SKY, BLACK, GREY = "#CC79A7", "#56B4E9", "#000000", "#767676"
@@ -69,6 +71,21 @@ def panels(rows: int, columns: int, title: str, *, share: Literal["row", "none"]
     FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=10.5, fontweight="bold")
     return figure, figure.subplots(rows, columns, squeeze=False, sharey=share).tolist()
+
+
+def figure_by_place(records: Sequence[Record], title: str, ylabel: str, panel: Panel, *, legend_columns: int = 4) -> Figure:
+    """A row of panels for each model, one for each dataset, drawn by `panel(axis, its records, colour of each method)`."""
+    models, datasets = places(records)
+    colours = method_colours(records)
+    drawn, grid = panels(len(models), len(datasets), f"Experiment {records[0]['experiment']}: {title}")
+    for model, axes in zip(models, grid, strict=True):
+        for dataset, axis in zip(datasets, axes, strict=True):
+            here = [record for record in records if (record["model"], record["dataset"]) == (model, dataset)]
+            panel(axis, here, colours)
+            axis.set_title(place_title(model, dataset, here))
+        axes[0].set_ylabel(ylabel)
+    shared_legend(drawn, [axis for axes in grid for axis in axes], columns=legend_columns)
+    return drawn
 
 
 def places(records: Sequence[Record]) -> tuple[list[str], list[str]]:
