@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastvlm.config import Config, Knobs
-
-DRAFTING = ("ssd", "fastvlm")
+from fastvlm.methods import DRAFTING
 
 
 def methods(config: Config) -> list[str]:

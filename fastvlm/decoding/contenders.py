@@ -13,9 +13,8 @@ from fastvlm.decoding.drafters import Drafter, EarlyExit, check_exit_layer
 from fastvlm.decoding.trace import Trace
 from fastvlm.errors import UserError
 from fastvlm.imitation.store import load_drafter
+from fastvlm.methods import DRAFTING
 from fastvlm.models.target import Prefix, Target
-
-DRAFTING = ("ssd", "fastvlm")
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from fastvlm.decoding import contenders, reference
 from fastvlm.decoding.compare import compete, outcome
 from fastvlm.decoding.contenders import Contender
 from fastvlm.decoding.stopwatch import timed
+from fastvlm.methods import DRAFTING
 from fastvlm.models.load import load_target
 from fastvlm.models.target import Target
 from fastvlm.progress import progress
@@ -34,7 +35,7 @@ def decode(knobs: dict[str, Any], model: Path, manifest: Path, split: str, imita
     for example in examples[: knobs["warmup"]]:
         list(measure_one(example, turn=0))
     key = {name: knobs[name] for name in ("experiment", "model", "dataset")} | {"split": split, "method": knobs["method"]}
-    key["policy"] = "fixed" if knobs["method"] in contenders.DRAFTING else ""
+    key["policy"] = "fixed" if knobs["method"] in DRAFTING else ""
     turns = enumerate(progress(examples, f"{knobs['method']} on {knobs['dataset']} {split}"))
     write_rows(output, ({**key, **row} for turn, example in turns for row in measure_one(example, turn=turn)))
 

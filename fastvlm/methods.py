@@ -1,0 +1,3 @@
+"""The names of the methods that more than one stage must know."""
+
+DRAFTING = ("ssd", "fastvlm")
