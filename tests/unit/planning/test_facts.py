@@ -58,7 +58,12 @@ def blip2(sizes):
 def llava(sizes):
     """The vision tower is CLIP's ViT-L/14."""
     vision = CLIPVisionConfig(
-        image_size=sizes["image_size"], patch_size=14, hidden_size=1024, intermediate_size=4096, num_hidden_layers=24, num_attention_heads=16
+        image_size=sizes["image_size"],
+        patch_size=14,
+        hidden_size=1024,
+        intermediate_size=4096,
+        num_hidden_layers=24,
+        num_attention_heads=16,
     )
     text = LlamaConfig(
         vocab_size=sizes["vocabulary"],

@@ -1,0 +1,72 @@
+"""Bytes of memory that a stage needs at its peak, from a model's shape. Estimates that err upward, none of them measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastvlm.planning.shapes import Shape
+
+BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "float64": 8}
+HEADROOM = 1.15  # of the weights: what loading and deciding may hold beside them
+BASE_BYTES = 600_000_000  # Python, torch and the activations of one sequence
+PROMPT_WORDS = 64  # tokens of a prompt's text; those of this project's tasks have fewer
+TRAINING_COPIES = 4  # float32 weights, their gradients and AdamW's two moments
+LOGITS_COPIES = 4  # of both distributions in the loss: logits and log-probabilities
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A distillation: texts whose states are kept, tokens of the longest, and texts a step."""
+
+    texts: int
+    text_tokens: int
+    batch: int
+
+
+def weights_bytes(shape: Shape, dtype: str) -> int:
+    """transformers keeps a Q-Former in float32 where the rest is float16."""
+    extra = shape.parameters.qformer * (4 - BYTES[dtype]) if dtype == "float16" else 0
+    return shape.parameters.total * BYTES[dtype] + extra
+
+
+def cache_bytes_a_token(shape: Shape, dtype: str) -> int:
+    """Keys and values of all decoder layers. A T5 keeps those of a prompt's token for cross-attention: as many."""
+    return 2 * shape.decoder_layers * shape.kv_heads * shape.head_dim * BYTES[dtype]
+
+
+def network_parameters(shape: Shape, kind: str) -> int:
+    """Of an imitation network: a decoder layer of the model, or an MLP that is four times as wide inside."""
+    if kind == "transformer":
+        return shape.parameters.decoder // shape.decoder_layers
+    return 8 * shape.hidden**2 + shape.hidden
+
+
+def prompt_tokens(shape: Shape) -> int:
+    return shape.image_tokens + PROMPT_WORDS
+
+
+def load_bytes(shape: Shape, dtype: str) -> int:
+    """A model in memory and nothing decoded yet."""
+    return round(HEADROOM * weights_bytes(shape, dtype)) + BASE_BYTES
+
+
+def decode_bytes(shape: Shape, dtype: str, *, new_tokens: int, networks: int) -> int:
+    """Decoding one sequence, with the caches of plain decoding and of `generate` and imitation networks of so many parameters.
+
+    `new_tokens` are those of the text and of one draft beyond its end.
+    """
+    caches = 2 * cache_bytes_a_token(shape, dtype) * (prompt_tokens(shape) + new_tokens)
+    return load_bytes(shape, dtype) + caches + networks * BYTES[dtype]
+
+
+def texts_bytes(shape: Shape, dtype: str, *, new_tokens: int, batch: int) -> int:
+    """Generating the texts of a batch of images at once."""
+    return load_bytes(shape, dtype) + batch * cache_bytes_a_token(shape, dtype) * (prompt_tokens(shape) + new_tokens)
+
+
+def distill_bytes(shape: Shape, dtype: str, lesson: Lesson, *, network: int) -> int:
+    """Training a network of so many parameters beside the frozen model, with the states of all texts kept."""
+    read = 0 if shape.family == "blip2-t5" else prompt_tokens(shape)  # what precedes the text in the decoder
+    states = lesson.texts * (read + 2 * lesson.text_tokens) * shape.hidden * BYTES[dtype]
+    logits = LOGITS_COPIES * lesson.batch * lesson.text_tokens * shape.vocabulary * 4
+    return load_bytes(shape, dtype) + network * 4 * TRAINING_COPIES + states + logits

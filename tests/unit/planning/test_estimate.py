@@ -1,0 +1,47 @@
+"""Bytes against numbers worked out by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from fastvlm.planning import estimate
+from fastvlm.planning.estimate import BASE_BYTES, Lesson
+from tests.unit.planning.models import SHAPE
+
+LOADED = 1886 + BASE_BYTES  # 410 parameters of 4 bytes and 15 %
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("float32", 1640), ("bfloat16", 820), ("float16", 820 + 10 * 2)])
+def test_weights_with_the_q_former_in_float32_where_the_rest_is_float16(dtype, size):
+    assert estimate.weights_bytes(SHAPE, dtype) == size
+
+
+def test_a_token_in_the_cache_is_a_key_and_a_value_in_each_layer():
+    assert estimate.cache_bytes_a_token(SHAPE, "float32") == 2 * 2 * (2 * 4) * 4
+    assert estimate.cache_bytes_a_token(SHAPE, "float16") == 2 * 2 * (2 * 4) * 2
+
+
+def test_a_network_is_a_layer_or_a_wide_mlp():
+    assert estimate.network_parameters(SHAPE, "transformer") == 100
+    assert estimate.network_parameters(SHAPE, "mlp") == 8 * 32 + 32 * 8 + 8
+
+
+def test_decoding_holds_two_caches_and_the_networks():
+    assert estimate.load_bytes(SHAPE, "float32") == LOADED
+    tokens = 4 + 64 + 12
+    assert estimate.decode_bytes(SHAPE, "float32", new_tokens=12, networks=100) == LOADED + 2 * 128 * tokens + 400
+
+
+def test_generating_texts_holds_a_cache_an_image():
+    assert estimate.texts_bytes(SHAPE, "float32", new_tokens=12, batch=3) == LOADED + 3 * 128 * 80
+
+
+@pytest.mark.parametrize(("family", "read"), [("blip2-opt", 68), ("blip2-t5", 0)])
+def test_distilling_holds_optimizer_states_and_logits(family, read):
+    states = 5 * (read + 12 + 12) * 8 * 4
+    logits = 4 * (2 * 12 * 10 * 4)
+    lesson = Lesson(texts=5, text_tokens=12, batch=2)
+    shape = replace(SHAPE, family=family)
+    assert estimate.distill_bytes(shape, "float32", lesson, network=100) == LOADED + 100 * 16 + states + logits
