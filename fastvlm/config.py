@@ -3,44 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from fastvlm.config_errors import in_one_line
+from fastvlm.config_models import Model, TrainedModel
+from fastvlm.config_types import Ascending, Count, CountOrAll, Device, Dtype, Knobs, Name, Positive, Steps, Text, Weight
 from fastvlm.errors import UserError
-
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+$")]
-Text = Annotated[str, StringConstraints(min_length=1)]
-Count = Annotated[int, Field(ge=1)]
-CountOrAll = Annotated[int | None, Field(ge=1)]
-Steps = Annotated[int, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
-Weight = Annotated[float, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-def _as_tuple(values: Any) -> Any:
-    return tuple(values) if isinstance(values, list) else values
-
-
-def _ascending(values: Any) -> Any:
-    """A list of numbers as a tuple, refused unless each is larger than the one before; element types are pydantic's to judge."""
-    if isinstance(values, list) and all(isinstance(value, int) for value in values) and values != sorted(set(values)):
-        raise ValueError("expected distinct numbers in ascending order")
-    return _as_tuple(values)
-
-
-Ascending = Annotated[tuple[Count, ...], Field(min_length=1), BeforeValidator(_ascending)]
-
-
-class Knobs(BaseModel):
-    """A group of knobs: unknown keys are refused, values are not converted and do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Scenes(Knobs):
@@ -66,73 +38,6 @@ class Files(Knobs):
     validation: CountOrAll = Field(description="at most so many validation images, count; null: all")
     test: CountOrAll = Field(description="at most so many test images, count; null: all")
     max_new_tokens: Count = Field(description="longest text that is decoded, tokens")
-
-
-class TrainingStage(Knobs):
-    """One stage of a training on sentences."""
-
-    layers: Count = Field(description="decoder layers of the model in this stage, count; new ones begin as identities")
-    share: Annotated[float, Field(gt=0, le=1)] = Field(
-        description="share of the examples that is used, those with the shortest texts, 0..1"
-    )
-    steps: Steps = Field(description="training steps, count")
-    learning_rate: Positive = Field(description="peak learning rate of AdamW")
-    final: Share = Field(description="where the learning rate's cosine ends, as a share of its peak, 0..1")
-
-
-class Training(Knobs):
-    """How a small model learns to see and speak."""
-
-    precision: Literal["float32", "bfloat16"] = Field(description="arithmetic of the forward pass; weights stay float32")
-    batch: Count = Field(description="examples a step, count")
-    word_steps: Steps = Field(description="steps in which the vision tower alone learns which words an image calls for, count")
-    word_rate: Positive = Field(description="peak learning rate of these steps")
-    vision_rate: Share = Field(description="learning rate of the vision tower in the stages, as a share of the rest's, 0..1")
-    checkpoint_every: Count = Field(description="steps between the checkpoints that an interrupted training resumes from, count")
-    stages: Annotated[tuple[TrainingStage, ...], Field(min_length=1), BeforeValidator(_as_tuple)] = Field(
-        description="training on sentences, stage after stage; the last has all layers of the model"
-    )
-
-    @model_validator(mode="after")
-    def _only_grows(self) -> Training:
-        for number, (before, stage) in enumerate(pairwise(self.stages), start=1):
-            _check_multiple(f"stages[{number}].layers", stage.layers, f"stages[{number - 1}].layers", before.layers)
-        return self
-
-
-class TrainedModel(Knobs):
-    """A small model that the experiment trains."""
-
-    source: Literal["train"] = Field(description="trained by the experiment on its own training splits")
-    family: Literal["llava"] = Field(description="architecture")
-    vocabulary: Annotated[int, Field(ge=260)] = Field(description="size of the byte-level BPE vocabulary, tokens")
-    image_size: Count = Field(description="side of the image that the vision tower sees, pixels; a multiple of `patch_size`")
-    patch_size: Count = Field(description="side of an image patch, pixels")
-    vision_layers: Count = Field(description="layers of the vision tower, count")
-    vision_hidden: Count = Field(description="width of the vision tower; a multiple of `heads`")
-    layers: Annotated[int, Field(ge=2)] = Field(description="decoder layers, count")
-    hidden: Count = Field(description="width of the decoder; a multiple of `heads`")
-    intermediate: Count = Field(description="width of the decoder's feed-forward layers")
-    heads: Count = Field(description="attention heads, count")
-    training: Training
-
-    @model_validator(mode="after")
-    def _sizes_fit(self) -> TrainedModel:
-        _check_multiple("image_size", self.image_size, "patch_size", self.patch_size)
-        _check_multiple("vision_hidden", self.vision_hidden, "heads", self.heads)
-        # Rotary position embeddings turn pairs of coordinates.
-        _check_multiple("hidden", self.hidden, "2 * heads", 2 * self.heads)
-        if self.training.stages[-1].layers != self.layers:
-            found = self.training.stages[-1].layers
-            raise ValueError(f"training.stages: found {found} layers in the last, expected the model's layers = {self.layers}")
-        return self
-
-
-class FolderModel(Knobs):
-    """A checkpoint on disk, in transformers' format."""
-
-    source: Literal["folder"] = Field(description="a checkpoint that exists already")
-    path: Text = Field(description="folder of the checkpoint, path")
 
 
 class NoKnobs(Knobs):
@@ -202,10 +107,10 @@ class Config(Knobs):
 
     experiment: Name = Field(description="names results/<experiment> and figures/<experiment>")
     seed: Annotated[int, Field(ge=0)] = Field(description="seed of everything that is drawn")
-    device: Literal["auto", "cpu", "cuda"] = Field(description="where models run; auto: cuda if there is one")
-    dtype: Literal["float32", "float16", "bfloat16"] = Field(description="arithmetic of decoding")
+    device: Device = Field(description="where models run; auto: cuda if there is one")
+    dtype: Dtype = Field(description="arithmetic of decoding")
     datasets: Annotated[dict[Name, Annotated[Scenes | Files, Field(discriminator="source")]], Field(min_length=1)]
-    models: Annotated[dict[Name, Annotated[TrainedModel | FolderModel, Field(discriminator="source")]], Field(min_length=1)]
+    models: Annotated[dict[Name, Model], Field(min_length=1)]
     methods: Methods
     distillation: Distillation
     decoding: Decoding
@@ -222,11 +127,6 @@ class Config(Knobs):
                         f"as models.{name} has {model.layers} layers"
                     )
         return self
-
-
-def _check_multiple(key: str, value: int, unit_key: str, unit: int) -> None:
-    if value % unit:
-        raise ValueError(f"{key}: found {value}, expected a multiple of {unit_key} = {unit}")
 
 
 def load_config(source: Mapping[str, Any] | Path, name: str = "config") -> Config:

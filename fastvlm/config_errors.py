@@ -9,6 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from fastvlm.config_types import PATTERNS
+
 MISSPELT = "extra_forbidden"
 
 
@@ -25,10 +27,8 @@ def in_one_line(error: ValidationError, source: Mapping[str, Any], schema: Mappi
         return f"{path}: missing, expected a value"
     if problem["type"] == "value_error":
         return _of_validator(path, problem)
-    if problem["type"] == "union_tag_not_found":
-        return f"{path}.source: missing, expected a value"
-    if problem["type"] == "union_tag_invalid":
-        return f"{path}.source: found {_show(problem['input']['source'])}, expected one of {problem['ctx']['expected_tags']}"
+    if problem["type"] in ("union_tag_not_found", "union_tag_invalid"):
+        return _of_tag(path, problem)
     return f"{path}: found {_show(problem['input'])}, expected {_expectation(problem)}"
 
 
@@ -55,12 +55,21 @@ def _of_validator(path: str, problem: ErrorDetails) -> str:
     return f"{path}: found {_show(problem['input'])}, {said}"
 
 
+def _of_tag(path: str, problem: ErrorDetails) -> str:
+    """The key that says of which kind a group is, such as `source`, is missing or names no kind."""
+    key = problem["ctx"]["discriminator"].strip("'")
+    if problem["type"] == "union_tag_not_found":
+        return f"{path}.{key}: missing, expected a value"
+    return f"{path}.{key}: found {_show(problem['input'][key])}, expected one of {problem['ctx']['expected_tags']}"
+
+
 def _known_keys(location: tuple[int | str, ...], schema: Mapping[str, Any]) -> list[str]:
     """The keys of the group at `location`."""
     group = schema
     for part in location:
         if "discriminator" in group:
-            group = _resolve({"$ref": group["discriminator"]["mapping"][part]}, schema)
+            kind = group["discriminator"]["mapping"][part]  # a reference, or a group of kinds in turn
+            group = _resolve({"$ref": kind}, schema) if isinstance(kind, str) else kind
         elif isinstance(part, int):
             group = _resolve(group["items"], schema)
         elif "properties" in group:
@@ -81,13 +90,14 @@ def _suggestion(key: str, known: list[str]) -> str:
 
 
 def _expectation(problem: ErrorDetails) -> str:
+    if problem["type"] == "string_pattern_mismatch":
+        return PATTERNS[problem["ctx"]["pattern"]]
     plain = {
         "model_type": "a mapping of keys to values",
         "dict_type": "a mapping of keys to values",
         "model_attributes_type": "a mapping of keys to values",
         "tuple_type": "a list",
         "too_short": "at least one item",
-        "string_pattern_mismatch": "lower-case letters, digits and hyphens",
     }
     return plain.get(problem["type"], problem["msg"].removeprefix("Input should be "))
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastvlm.config import Config, Knobs
+from fastvlm.config import Config
+from fastvlm.config_types import Knobs
 from fastvlm.methods import DRAFTING
 
 
@@ -17,9 +18,17 @@ def drafting_methods(config: Config) -> list[str]:
     return [name for name in methods(config) if name in DRAFTING]
 
 
-def exit_layers(config: Config, method: str) -> list[int]:
-    """Empty for a method that does not draft, or that the experiment leaves out."""
-    return list(getattr(getattr(config.methods, method), "exit_layers", ()))
+def exit_layers(config: Config, model: str, method: str) -> list[int]:
+    """The model's own, else the method's; empty for a method that does not draft, or that the experiment leaves out."""
+    if method not in drafting_methods(config):
+        return []
+    own = getattr(config.models[model], "exit_layers", None)
+    return list(getattr(own, method, None) or getattr(config.methods, method).exit_layers)
+
+
+def arithmetic(config: Config, model: str) -> dict[str, str]:
+    """`device` and `dtype` of a model: its own, else the experiment's."""
+    return {key: getattr(config.models[model], key, None) or getattr(config, key) for key in ("device", "dtype")}
 
 
 def data(config: Config, dataset: str) -> dict[str, Any]:
@@ -30,20 +39,20 @@ def pretrain(config: Config, model: str) -> dict[str, Any]:
     return {"name": model, "seed": config.seed, "device": config.device, **_plain(config.models[model])}
 
 
-def texts(config: Config) -> dict[str, Any]:
+def texts(config: Config, model: str) -> dict[str, Any]:
     """`max_new_tokens` is a list in the order of the manifests."""
     return {
-        "device": config.device,
+        **arithmetic(config, model),
         "examples": config.distillation.examples,
         "generation_batch": config.distillation.generation_batch,
         "max_new_tokens": [dataset.max_new_tokens for dataset in config.datasets.values()],
     }
 
 
-def distill(config: Config, network: str, exit_layer: int) -> dict[str, Any]:
+def distill(config: Config, model: str, network: str, exit_layer: int) -> dict[str, Any]:
     return {
         "seed": config.seed,
-        "device": config.device,
+        **arithmetic(config, model),
         "network": network,
         "exit_layer": exit_layer,
         **_plain(config.distillation, exclude={"generation_batch"}),
@@ -56,9 +65,8 @@ def decode(config: Config, model: str, dataset: str, method: str) -> dict[str, A
         "model": model,
         "dataset": dataset,
         "method": method,
-        "device": config.device,
-        "dtype": config.dtype,
-        "exit_layers": exit_layers(config, method),
+        **arithmetic(config, model),
+        "exit_layers": exit_layers(config, model, method),
         "draft_lengths": list(config.decoding.draft_lengths) if method in DRAFTING else [],
         "warmup": config.decoding.warmup,
         "repeats": config.decoding.repeats,
@@ -70,9 +78,8 @@ def decode(config: Config, model: str, dataset: str, method: str) -> dict[str, A
 def cost(config: Config, model: str) -> dict[str, Any]:
     return {
         "model": model,
-        "device": config.device,
-        "dtype": config.dtype,
-        "exit_layers": {method: exit_layers(config, method) for method in DRAFTING},
+        **arithmetic(config, model),
+        "exit_layers": {method: exit_layers(config, model, method) for method in DRAFTING},
         "draft_lengths": list(config.decoding.draft_lengths),
         "threads": config.decoding.threads,
     }

@@ -16,6 +16,15 @@ from tests.workspace import PROJECT
 DEFAULT = yaml.safe_load((PROJECT / "config.yaml").read_text())
 MODEL = "models.llava-small"
 
+
+def without(group: dict, key: str) -> dict:
+    return {name: value for name, value in group.items() if name != key}
+
+
+BLIP2 = {**DEFAULT["models"]["llava-small"], "family": "blip2-opt", "query_tokens": 9, "qformer_layers": 2}
+FOLDER = {"source": "folder", "path": "somewhere"}
+HUB = {"source": "hub", "id": "owner/name", "revision": None}
+
 WRONG = [
     ("sede", 1, "sede: unknown key, did you mean 'seed'?"),
     ("decoding.draft_length", [1], "decoding.draft_length: unknown key, did you mean 'draft_lengths'?"),
@@ -36,6 +45,22 @@ WRONG = [
     (f"{MODEL}.image_size", 50, f"{MODEL}.image_size: found 50, expected a multiple of patch_size = 16"),
     (f"{MODEL}.hidden", 130, f"{MODEL}.hidden: found 130, expected a multiple of 2 * heads = 8"),
     (f"{MODEL}.layers", 32, f"{MODEL}.training.stages: found 24 layers in the last, expected the model's layers = 32"),
+    (f"{MODEL}.query_tokens", 9, f"{MODEL}.query_tokens: unknown key, expected one of: source, vocabulary,"),
+    (f"{MODEL}.family", "gpt", f"{MODEL}.family: found 'gpt', expected one of 'llava', 'blip2-opt', 'blip2-t5'"),
+    (f"{MODEL}.source", "web", f"{MODEL}.source: found 'web', expected one of 'train', 'hub', 'folder'"),
+    (MODEL, {"source": "train"}, f"{MODEL}.family: missing, expected a value"),
+    (MODEL, BLIP2 | {"family": "blip2-t5", "qformer_layer": 2}, f"{MODEL}.qformer_layer: unknown key, did you mean 'qformer_layers'?"),
+    (MODEL, without(BLIP2, "query_tokens"), f"{MODEL}.query_tokens: missing, expected a value"),
+    (MODEL, BLIP2 | {"hidden": 98}, f"{MODEL}.hidden: found 98, expected a multiple of heads = 4"),
+    (MODEL, BLIP2 | {"heads": "4"}, f"{MODEL}.heads: found '4', expected a valid integer"),
+    (MODEL, BLIP2 | {"vision_hidden": 130}, f"{MODEL}.vision_hidden: found 130, expected a multiple of heads = 4"),
+    (MODEL, HUB | {"id": "name"}, f"{MODEL}.id: found 'name', expected owner/name"),
+    (MODEL, HUB | {"revision": "main"}, f"{MODEL}.revision: found 'main', expected a commit, 40 hexadecimal digits"),
+    (MODEL, without(HUB, "revision"), f"{MODEL}.revision: missing, expected a value"),
+    (MODEL, HUB | {"dtype": "int8"}, f"{MODEL}.dtype: found 'int8', expected 'float32', 'float16' or 'bfloat16'"),
+    (MODEL, FOLDER | {"exit_layers": {"sdd": [1]}}, f"{MODEL}.exit_layers.sdd: unknown key, did you mean 'ssd'?"),
+    (MODEL, FOLDER | {"exit_layers": {"ssd": [2, 1]}}, f"{MODEL}.exit_layers.ssd: found [2, 1], expected distinct numbers"),
+    (MODEL, FOLDER | {"exit_layers": {"fastvlm": []}}, f"{MODEL}.exit_layers.fastvlm: found [], expected at least one item"),
     (MODEL, 3, f"{MODEL}: found 3, expected a mapping of keys to values"),
     ("decoding.draft_lengths", [0, 1], "decoding.draft_lengths[0]: found 0, expected greater than or equal to 1"),
     ("decoding.draft_lengths", [2, 1], "decoding.draft_lengths: found [2, 1], expected distinct numbers in ascending order"),
@@ -69,9 +94,8 @@ def test_wrong_value_is_named_in_one_line(path, value, line):
 
 @pytest.mark.parametrize("key", sorted(DEFAULT))
 def test_missing_key_is_named(key):
-    config = {name: value for name, value in DEFAULT.items() if name != key}
     with pytest.raises(UserError, match=f"^config: {key}: missing, expected a value$"):
-        load_config(config)
+        load_config(without(DEFAULT, key))
 
 
 def test_both_losses_cannot_be_off():
@@ -79,6 +103,20 @@ def test_both_losses_cannot_be_off():
     config["distillation"]["cosine_weight"] = 0
     with pytest.raises(UserError, match=r"distillation\.cosine_weight and kl_weight are both 0, expected at least one above 0"):
         load_config(config)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        BLIP2,
+        BLIP2 | {"family": "blip2-t5", "hidden": 100},
+        HUB | {"revision": "0" * 40},
+        HUB | {"dtype": "bfloat16", "device": "cuda", "exit_layers": {"ssd": [30]}},
+        FOLDER | {"exit_layers": {"ssd": [30], "fastvlm": [40]}},
+    ],
+)
+def test_models_of_every_source(model):
+    load_config(with_value(MODEL, model))
 
 
 @pytest.mark.parametrize("path", [PROJECT / "config.yaml", *sorted((PROJECT / "config").glob("*.yaml"))], ids=lambda path: path.name)

@@ -16,8 +16,8 @@ def all_knobs(config) -> dict[str, object]:
     return {
         "data": knobs.data(config, "scenes-caption"),
         "pretrain": knobs.pretrain(config, "llava-small"),
-        "texts": knobs.texts(config),
-        "distill": knobs.distill(config, "transformer", 1),
+        "texts": knobs.texts(config, "llava-small"),
+        "distill": knobs.distill(config, "llava-small", "transformer", 1),
         **{method: knobs.decode(config, "llava-small", "scenes-caption", method) for method in knobs.methods(config)},
         "cost": knobs.cost(config, "llava-small"),
         "tables": knobs.tables(config),
@@ -52,3 +52,33 @@ def test_a_method_that_is_left_out_is_not_run():
     config = load_config({**SOURCE, "methods": {"baseline": {}, "ssd": {"exit_layers": [4]}}})
     assert knobs.methods(config) == ["baseline", "ssd"]
     assert knobs.cost(config, "llava-small")["exit_layers"] == {"ssd": [4], "fastvlm": []}
+
+
+def with_model(**model) -> object:
+    return load_config({**SOURCE, "models": {**SOURCE["models"], "given": {"source": "folder", "path": "somewhere", **model}}})
+
+
+def test_exit_layers_of_a_model_stand_before_those_of_the_methods():
+    config = with_model(exit_layers={"ssd": [30]})
+    assert knobs.exit_layers(config, "given", "ssd") == [30]
+    assert knobs.exit_layers(config, "given", "fastvlm") == knobs.exit_layers(CONFIG, "llava-small", "fastvlm")
+    assert knobs.exit_layers(config, "llava-small", "ssd") == knobs.exit_layers(CONFIG, "llava-small", "ssd")
+    assert knobs.decode(config, "given", "scenes-caption", "ssd")["exit_layers"] == [30]
+    assert knobs.cost(config, "given")["exit_layers"]["ssd"] == [30]
+
+
+def test_exit_layers_of_a_model_do_not_bring_back_a_method_that_is_left_out():
+    left_out = {**SOURCE, "methods": {"baseline": {}}, "models": {"given": {"source": "folder", "path": "x", "exit_layers": {"ssd": [3]}}}}
+    assert knobs.exit_layers(load_config(left_out), "given", "ssd") == []
+
+
+def test_every_stage_that_loads_a_model_is_told_its_own_arithmetic():
+    config = with_model(dtype="float16", device="cpu")
+    told = [
+        knobs.texts(config, "given"),
+        knobs.distill(config, "given", "mlp", 1),
+        knobs.decode(config, "given", "scenes-caption", "ssd"),
+        knobs.cost(config, "given"),
+    ]
+    assert all((stage["dtype"], stage["device"]) == ("float16", "cpu") for stage in told)
+    assert knobs.cost(config, "llava-small")["dtype"] == CONFIG.dtype

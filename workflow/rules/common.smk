@@ -84,14 +84,15 @@ def model_files(wildcards):
 
 def imitation_networks(wildcards):
     """The networks of all exit layers of FastVLM; none for a job of another method."""
-    if "fastvlm" not in METHODS or wildcards.get("method", "fastvlm") != "fastvlm":
+    if wildcards.get("method", "fastvlm") != "fastvlm":
         return []
+    exit_layers = knobs.exit_layers(CONFIG, wildcards.model, "fastvlm")
     return expand(
         "{results}/imitation/{model}/{network}-exit{exit_layer}/network.safetensors",
         results=RESULTS,
         model=wildcards.model,
-        network=CONFIG.methods.fastvlm.network,
-        exit_layer=CONFIG.methods.fastvlm.exit_layers,
+        network=CONFIG.methods.fastvlm.network if exit_layers else [],
+        exit_layer=exit_layers,
     )
 
 

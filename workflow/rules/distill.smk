@@ -14,7 +14,7 @@ rule texts:
     params:
         folder=model_folder,
         manifests=lambda wildcards, input: each("--manifest", input.manifests),
-        knobs=to_json(knobs.texts(CONFIG)),
+        knobs=lambda wildcards: to_json(knobs.texts(CONFIG, wildcards.model)),
         code=code_digest("fastvlm.imitation.texts"),
     threads: all_cores
     resources:
@@ -41,7 +41,9 @@ rule distill:
         manifests=lambda wildcards, input: each("--manifest", input.manifests),
         texts=lambda wildcards, input: each("--texts", input.texts),
         output_folder=lambda wildcards, output: Path(output.card).parent,
-        knobs=lambda wildcards: to_json(knobs.distill(CONFIG, wildcards.network, int(wildcards.exit_layer))),
+        knobs=lambda wildcards: to_json(
+            knobs.distill(CONFIG, wildcards.model, wildcards.network, int(wildcards.exit_layer))
+        ),
         code=code_digest("fastvlm.imitation.distill"),
     threads: all_cores
     resources:
