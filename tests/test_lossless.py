@@ -9,16 +9,19 @@ from hypothesis import strategies as st
 
 from fastvlm.decoding import autoregressive, speculative
 from fastvlm.decoding.drafters import EarlyExit
+from fastvlm.models.target import Prefix
 from tests import tiny
 
 EXAMPLES = tiny.examples(4)
 NOTHING_ENDS: frozenset[int] = frozenset()
 
 
-@pytest.fixture(scope="module")
-def cut_target(tmp_path_factory):
-    """Grouped key/value heads and float64, so that only a wrong algorithm can differ."""
-    return tiny.load(tiny.save_checkpoint(tmp_path_factory.mktemp("grouped"), seed=3, kv_heads=2))
+@pytest.fixture(scope="module", params=tiny.FAMILIES)
+def cut_target(request, tmp_path_factory):
+    """float64, so that only a wrong algorithm can differ; LLaVA with grouped key/value heads."""
+    family = request.param
+    kv_heads = 2 if family == "llava" else 4
+    return tiny.load(tiny.save_checkpoint(tmp_path_factory.mktemp(family), family, seed=3, kv_heads=kv_heads))
 
 
 def plain(target, prefix, limit, ends):
@@ -121,10 +124,11 @@ def test_prompt_of_one_token(cut_target):
     """A prompt of a single position, without a picture, decodes alike."""
     target = cut_target
     decoder = target.decoder
-    cache = decoder.new_cache(1 + 24)
-    state = decoder.run(decoder.embed(torch.tensor([7])), cache, 0, last=2)
+    memory = target.prefill(target.prepare(EXAMPLES[0]), 1).memory
+    cache = decoder.new_cache(1 + 24, memory)
+    state = decoder.run(decoder.embed(torch.tensor([7]), 0), cache, 0, last=2)
     first = decoder.head(decoder.run(state, cache, 0, first=2)).argmax(-1)
-    prefix = type(target.prefill(target.prepare(EXAMPLES[0]), 1))(cache, 1, first, {2: state})
+    prefix = Prefix(cache, 1, first, {2: state}, memory)
     expected = plain(target, prefix, 24, NOTHING_ENDS).tokens
     drafter = tiny.drafter(target, "transformer", 2)
     found = speculative.decode(decoder, drafter, prefix, draft_length=5, limit=24, end_tokens=NOTHING_ENDS)

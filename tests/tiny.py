@@ -14,12 +14,17 @@ from fastvlm.data.scenes import draw, sample_scenes
 from fastvlm.data.wording import caption
 from fastvlm.decoding.drafters import Drafter, MlpImitation, TransformerImitation
 from fastvlm.imitation.network import build_network
-from fastvlm.models import llava
-from fastvlm.models.target import Target
-from fastvlm.models.zoo import build_model, build_processor
+from fastvlm.models.load import load_target
+from fastvlm.models.target import Prefix, Target
+from fastvlm.models.zoo import build_backbone, build_processor
 
-KNOBS = {"image_size": 48, "patch_size": 16, "vision_layers": 1, "vision_hidden": 16, "hidden": 16, "intermediate": 32, "heads": 4}
+KNOBS = {
+    "family": "llava", "vocabulary": 300, "image_size": 48, "patch_size": 16, "vision_layers": 1, "vision_hidden": 16,
+    "hidden": 16, "intermediate": 32, "heads": 4,
+}  # fmt: skip
+QFORMER = {"query_tokens": 5, "qformer_layers": 1}
 LAYERS = 5
+FAMILIES = ("llava", "blip2-opt", "blip2-t5")
 
 
 def examples(count: int, split: str = "test") -> list[Example]:
@@ -30,6 +35,7 @@ def examples(count: int, split: str = "test") -> list[Example]:
         Example(
             id=f"{split}-{index}",
             split=split,
+            task="caption",
             prompt=TASK_PROMPTS["caption"],
             references=tuple(caption(scene, rng) for _ in range(5)),
             sha256=hash_pixels(draw(scene)),
@@ -39,11 +45,16 @@ def examples(count: int, split: str = "test") -> list[Example]:
     ]
 
 
-def save_checkpoint(folder: Path, *, layers: int = LAYERS, seed: int = 0, kv_heads: int = 4) -> Path:
-    """A random LLaVA whose layers all matter, in transformers' format."""
+def knobs(family: str) -> dict:
+    """Those of the smallest trained model of a family."""
+    return {**KNOBS, "family": family} | ({} if family == "llava" else QFORMER)
+
+
+def save_checkpoint(folder: Path, family: str = "llava", *, layers: int = LAYERS, seed: int = 0, kv_heads: int = 4) -> Path:
+    """A random model whose layers all matter, in transformers' format."""
     torch.manual_seed(seed)
-    processor = build_processor({**KNOBS, "vocabulary": 300}, [f" {text}" for example in examples(30) for text in example.references])
-    model = build_model(KNOBS, len(processor.tokenizer), layers)
+    processor = build_processor(knobs(family), [f" {text}" for example in examples(30) for text in example.references])
+    model = build_backbone(knobs(family), processor, layers).model
     if kv_heads != 4:
         model.config.text_config.num_key_value_heads = kv_heads
         model = type(model)._from_config(model.config)
@@ -59,13 +70,13 @@ def save_checkpoint(folder: Path, *, layers: int = LAYERS, seed: int = 0, kv_hea
 
 
 def load(folder: Path, dtype: torch.dtype = torch.float64) -> Target:
-    return llava.load(folder, device=torch.device("cpu"), dtype=dtype)
+    return load_target(folder, {"device": "cpu", "dtype": str(dtype).removeprefix("torch.")})
 
 
 def drafter(target: Target, network: str, exit_layer: int, seed: int = 0) -> Drafter:
     """FastVLM's drafter with a random network: most drafts are wrong, which is what a lossless method must survive."""
     torch.manual_seed(seed)
-    built = build_network(network, target.decoder.config).to(target.decoder.dtype).requires_grad_(False)
+    built = build_network(network, target.backbone.language.config).to(target.decoder.dtype).requires_grad_(False)
     if network == "mlp":
         torch.nn.init.normal_(built.down.weight, std=0.1)
         return MlpImitation(exit_layer, built)
@@ -80,7 +91,7 @@ class Parrot:
         self._states = functools.partial(one_hot_state, target)
         self._tokens, self._lies, self._said = tokens, lies, 0
 
-    def start(self, hidden: torch.Tensor, new_tokens: int) -> None:
+    def start(self, prefix: Prefix, new_tokens: int) -> None:
         self._said = 1
         self._drafted = 0
 
@@ -99,9 +110,10 @@ class Parrot:
 
 
 def one_hot_state(target: Target, token: int) -> torch.Tensor:
-    """[1, hidden]: a state that norm and head turn into `token`, found among scaled rows of the head."""
-    rows = target.decoder.head_weight
-    for candidate in (rows[token : token + 1], rows[token : token + 1] / target.decoder.norm.weight):
-        if int(target.decoder.head(candidate).argmax()) == token:
-            return candidate
-    raise AssertionError(f"no state found for token {token}")
+    """[1, hidden]: a state that norm and head turn into `token`, found by trying states around its row of the head."""
+    row = target.decoder.head_weight[token]
+    noise = torch.randn(4000, len(row), generator=torch.Generator().manual_seed(token), dtype=row.dtype)
+    candidates = torch.cat((row[None], row / row.norm() + noise * torch.linspace(0, 1, len(noise)).to(row)[:, None]))
+    hits = (target.decoder.head(candidates).argmax(-1) == token).nonzero()
+    assert len(hits), f"no state found for token {token}"
+    return candidates[hits[0]]

@@ -31,12 +31,12 @@ def read_examples(name: str, knobs: dict[str, Any], seed: int) -> Iterator[Examp
             raise UserError(f"{captions}: no image for the split '{split}' of dataset '{name}', expected at least one")
     for split in SPLITS:
         for identity in progress(chosen[split], f"{name} {split}"):
-            yield _example(name, split, captioned[identity], images, TASK_PROMPTS[knobs["task"]])
+            yield _example(name, split, captioned[identity], images, knobs["task"])
 
 
-def _example(name: str, split: str, image: CaptionedImage, folder: Path, prompt: str) -> Example:
+def _example(name: str, split: str, image: CaptionedImage, folder: Path, task: str) -> Example:
     path = folder / image.file_name
-    return Example(f"{name}-{image.id}", split, prompt, image.captions, hash_pixels(open_image(path)), image=str(path))
+    return Example(f"{name}-{image.id}", split, task, TASK_PROMPTS[task], image.captions, hash_pixels(open_image(path)), image=str(path))
 
 
 def _check_folder(folder: Path, expected: str) -> None:

@@ -41,4 +41,5 @@ def _scenes_of_split(name: str, split: str, task: str, seed: int) -> Iterator[Ex
     for number, scene in enumerate(sample_scenes(split, counts, rng)):
         references = tuple(wording(scene, rng) for _ in range(REFERENCES))
         identity = f"{name}-{split}-{number:06d}"
-        yield Example(identity, split, TASK_PROMPTS[task], references, hash_pixels(draw(scene)), scene=scene.to_dict())
+        digest = hash_pixels(draw(scene))
+        yield Example(identity, split, task, TASK_PROMPTS[task], references, digest, scene=scene.to_dict())

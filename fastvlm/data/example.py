@@ -20,13 +20,15 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Example:
-    """One image with its prompt and its references; a row of a manifest.
+    """One image with its task, prompt and references; a row of a manifest.
 
+    `prompt` is what is asked; `prompts.prompt_text` says how each family is asked it.
     `image` is a path, or empty where the picture is drawn from `scene`. `sha256` is that of the RGB pixels.
     """
 
     id: str
     split: str
+    task: str
     prompt: str
     references: tuple[str, ...]
     sha256: str

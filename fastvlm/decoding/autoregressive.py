@@ -15,7 +15,7 @@ def decode(decoder: Decoder, prefix: Prefix, *, limit: int, end_tokens: Collecti
     cache.length = prefix.length
     trace = Trace([int(token)])
     while not trace.ended(limit, end_tokens):
-        hidden = decoder.run(decoder.embed(token), cache, cache.length)
+        hidden = decoder.run(decoder.embed(token, cache.length), cache, cache.length)
         token = decoder.head(hidden).argmax(-1)
         trace.passes.append((cache.length, 0, 0))
         cache.length += 1

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from fastvlm.errors import UserError
 from fastvlm.models.decoder import Decoder
+from fastvlm.models.target import Prefix
 
 
 class Drafter(Protocol):
@@ -19,8 +20,8 @@ class Drafter(Protocol):
 
     exit_layer: int
 
-    def start(self, hidden: Tensor, new_tokens: int) -> None:
-        """Take the prompt's states at layer n, [prompt tokens, hidden]; room for `new_tokens` more is needed."""
+    def start(self, prefix: Prefix, new_tokens: int) -> None:
+        """Take what stands before the answer, with its states at layer n; room for `new_tokens` more is needed."""
 
     def guess(self, hidden: Tensor) -> Tensor:
         """State of the newest token at layer n, [1, hidden] -> the last layer's state as guessed, [1, hidden]."""
@@ -35,7 +36,7 @@ class EarlyExit:
     def __init__(self, exit_layer: int):
         self.exit_layer = exit_layer
 
-    def start(self, hidden: Tensor, new_tokens: int) -> None:
+    def start(self, prefix: Prefix, new_tokens: int) -> None:
         pass
 
     def guess(self, hidden: Tensor) -> Tensor:
@@ -63,8 +64,9 @@ class TransformerImitation:
         self.exit_layer = exit_layer
         self.network = network
 
-    def start(self, hidden: Tensor, new_tokens: int) -> None:
-        self.cache = self.network.new_cache(len(hidden) + new_tokens)
+    def start(self, prefix: Prefix, new_tokens: int) -> None:
+        hidden = prefix.hidden[self.exit_layer]
+        self.cache = self.network.new_cache(len(hidden) + new_tokens, prefix.memory)
         self.network.run(hidden, self.cache, 0)
         self.cache.length = len(hidden)
         self.unread = hidden[:0]

@@ -41,5 +41,5 @@ def measure(knobs: dict[str, Any], target: Target, example: Example, *, turn: in
 
 def generate(target: Target, inputs: dict[str, Tensor], limit: int) -> Trace:
     """Greedy, with transformers' defaults for this checkpoint; the new tokens, the end token included."""
-    ids = target.model.generate(**inputs, max_new_tokens=limit, do_sample=False)
-    return Trace(ids[0, inputs["input_ids"].shape[1] :].tolist())
+    ids = target.backbone.model.generate(**inputs, max_new_tokens=limit, do_sample=False)
+    return Trace(target.backbone.new_tokens(ids, inputs["input_ids"])[0].tolist())

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fastvlm.decoding.drafters import Drafter
-from fastvlm.decoding.trace import Trace
+from fastvlm.decoding.trace import Trace, up_to_end
 from fastvlm.decoding.verify import verify_greedy
 from fastvlm.models.cache import KeyValueCache
 from fastvlm.models.decoder import Decoder
@@ -23,7 +23,7 @@ def decode(decoder: Decoder, drafter: Drafter, prefix: Prefix, *, draft_length: 
     """Greedy decoding of at most `limit` tokens in rounds of at most `draft_length` drafts and one pass."""
     cache, token = prefix.cache, prefix.first
     cache.length = prefix.length
-    drafter.start(prefix.hidden[drafter.exit_layer], limit)
+    drafter.start(prefix, limit)
     trace = Trace([int(token)])
     while not trace.ended(limit, end_tokens):
         # A round gives one token more than it accepts: drafts beyond the limit would be thrown away.
@@ -31,7 +31,7 @@ def decode(decoder: Decoder, drafter: Drafter, prefix: Prefix, *, draft_length: 
         drafts, states = draft(decoder, drafter, cache, token, most=most, end_tokens=end_tokens)
         logits = decoder.head(decoder.run(states, cache, cache.length, first=drafter.exit_layer))
         tokens, accepted = verify_greedy(drafts, logits)
-        text = _up_to_end(tokens, end_tokens)
+        text = up_to_end(tokens, end_tokens)
         drafter.keep(states, len(drafts), accepted)
         trace.passes.append((cache.length, len(drafts), min(accepted, len(text))))
         cache.length += accepted + 1
@@ -50,7 +50,8 @@ def draft(
     drafts: list[Tensor] = []
     states: list[Tensor] = []
     while True:
-        state = decoder.run(decoder.embed(token), cache, cache.length + len(drafts), last=drafter.exit_layer)
+        place = cache.length + len(drafts)
+        state = decoder.run(decoder.embed(token, place), cache, place, last=drafter.exit_layer)
         states.append(state)
         if len(drafts) == most or (drafts and _is_end(token, end_tokens)):
             break
@@ -62,11 +63,3 @@ def draft(
 def _is_end(token: Tensor, end_tokens: Collection[int]) -> bool:
     """Stop drafting at the end of the text, where looking at the token is free: on an accelerator it would wait."""
     return token.device.type == "cpu" and int(token) in end_tokens
-
-
-def _up_to_end(tokens: list[int], end_tokens: Collection[int]) -> list[int]:
-    """The tokens up to the first end token, inclusive."""
-    for index, token in enumerate(tokens):
-        if token in end_tokens:
-            return tokens[: index + 1]
-    return tokens

@@ -16,3 +16,11 @@ class Trace:
 
     def ended(self, limit: int, end_tokens: Collection[int]) -> bool:
         return len(self.tokens) >= limit or self.tokens[-1] in end_tokens
+
+
+def up_to_end(tokens: list[int], end_tokens: Collection[int]) -> list[int]:
+    """The tokens up to the first end token, inclusive."""
+    for index, token in enumerate(tokens):
+        if token in end_tokens:
+            return tokens[: index + 1]
+    return tokens

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -11,17 +12,18 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AutoProcessor, LlavaForConditionalGeneration
 
 from fastvlm.decoding.drafters import check_exit_layer
 from fastvlm.imitation.losses import cosine_loss, distillation_loss
-from fastvlm.imitation.network import build_network, start_from_backbone
+from fastvlm.imitation.network import TransformerNetwork, build_network
 from fastvlm.imitation.states import States, StatesBatch, backbone_states, batches
 from fastvlm.imitation.store import fingerprint as backbone_fingerprint
 from fastvlm.imitation.store import save_network
 from fastvlm.imitation.texts import chosen_examples
+from fastvlm.models.backbone import Backbone
 from fastvlm.models.corpus import Corpus
-from fastvlm.models.device import resolve_device
+from fastvlm.models.device import resolve_dtype
+from fastvlm.models.load import load_backbone
 from fastvlm.models.training import Stage, run_stage
 from fastvlm.models.training_state import TrainingState, fingerprint
 from fastvlm.provenance import code_digest
@@ -36,8 +38,13 @@ class Lesson:
 
     train: list[States]
     validation: list[States]
-    head: nn.Module
+    head: Callable[[Tensor], Tensor]
     knobs: dict[str, Any]
+
+    def arithmetic(self) -> torch.autocast:
+        """The network's weights are float32; where the backbone's are not, products are taken in its dtype."""
+        dtype, device = resolve_dtype(self.knobs["dtype"]), self.train[0].exit.device.type
+        return torch.autocast(device, dtype, enabled=dtype in (torch.float16, torch.bfloat16))
 
     @property
     def steps_per_epoch(self) -> int:
@@ -51,11 +58,12 @@ def distill(knobs: dict[str, Any], model: Path, manifests: list[Path], texts: Pa
     again, it goes on from its last epoch. Raises `UserError` for an exit layer outside the decoder.
     """
     torch.manual_seed(knobs["seed"])
-    backbone = LlavaForConditionalGeneration.from_pretrained(model).to(resolve_device(knobs["device"])).eval().requires_grad_(False)
-    check_exit_layer(knobs["exit_layer"], backbone.config.text_config.num_hidden_layers)
-    lesson = prepare_lesson(knobs, backbone, AutoProcessor.from_pretrained(model), manifests, texts)
-    network = build_network(knobs["network"], backbone.config.text_config).to(backbone.device)
-    start_from_backbone(network, backbone)
+    backbone = load_backbone(model, knobs)
+    check_exit_layer(knobs["exit_layer"], len(backbone.layers))
+    lesson = prepare_lesson(knobs, backbone, manifests, texts)
+    network = build_network(knobs["network"], backbone.language.config).to(backbone.device)
+    if isinstance(network, TransformerNetwork):
+        network.start_from(backbone)
     inputs = [*manifests, *([texts] if texts else [])]
     task = fingerprint({**knobs, "backbone": backbone_fingerprint(model)}, inputs, code_digest("fastvlm.imitation.distill"))
     state = TrainingState.find(output / ".checkpoint" / "state.pt", task)
@@ -67,16 +75,16 @@ def distill(knobs: dict[str, Any], model: Path, manifests: list[Path], texts: Pa
     state.clear()
 
 
-def prepare_lesson(knobs: dict[str, Any], backbone, processor, manifests: list[Path], texts: Path | None) -> Lesson:
+def prepare_lesson(knobs: dict[str, Any], backbone: Backbone, manifests: list[Path], texts: Path | None) -> Lesson:
     """The backbone's states on the chosen texts of both splits."""
     spoken = {row["id"]: row["tokens"] for row in read_rows(texts)} if texts else {}
     splits = []
     for split in ("train", "validation"):
         examples = [example for manifest in manifests for example in chosen_examples(manifest, split, knobs["examples"])]
-        corpus = Corpus(examples, processor)
+        corpus = Corpus(examples, backbone.processor, backbone.family)
         answers = [spoken[example.id] if texts else answer[0] for example, answer in zip(corpus.examples, corpus.answers, strict=True)]
         splits.append(backbone_states(backbone, corpus, answers, exit_layer=knobs["exit_layer"], batch=EVALUATION_BATCH))
-    return Lesson(*splits, head=nn.Sequential(backbone.model.language_model.norm, backbone.lm_head), knobs=knobs)
+    return Lesson(*splits, head=lambda hidden: backbone.logits(backbone.norm(hidden)), knobs=knobs)
 
 
 def distillation_stage(lesson: Lesson, network: nn.Module, state: TrainingState, best: Path) -> Stage:
@@ -107,9 +115,11 @@ def epoch_batches(lesson: Lesson, epoch: int) -> list[StatesBatch]:
 def imitation_loss(network: nn.Module, batch: StatesBatch, lesson: Lesson) -> Tensor:
     """cosine_weight * cosine + kl_weight * KL over the positions where the text is spoken."""
     knobs = lesson.knobs
-    guessed = network(batch.exit)[batch.spoken]
-    kl = distillation_loss(lesson.head(guessed), lesson.head(batch.last), knobs["temperature"])
-    return knobs["cosine_weight"] * cosine_loss(guessed, batch.last) + knobs["kl_weight"] * kl
+    with lesson.arithmetic():
+        guessed = batch.through(network)
+        student, teacher = lesson.head(guessed), lesson.head(batch.last)
+    kl = distillation_loss(student.float(), teacher.float(), knobs["temperature"])
+    return knobs["cosine_weight"] * cosine_loss(guessed.float(), batch.last.float()) + knobs["kl_weight"] * kl
 
 
 @torch.inference_mode()
@@ -117,7 +127,8 @@ def validation_agreement(network: nn.Module, lesson: Lesson) -> float:
     """Share of validation positions where network and full model choose the same token."""
     same = positions = 0
     for batch in batches(lesson.validation, EVALUATION_BATCH, np.random.default_rng(0)):
-        student = lesson.head(network(batch.exit)[batch.spoken]).argmax(-1)
+        with lesson.arithmetic():
+            student = lesson.head(batch.through(network)).argmax(-1)
         same += int((student == lesson.head(batch.last).argmax(-1)).sum())
         positions += len(student)
     return same / positions

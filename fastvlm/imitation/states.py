@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
-from transformers import LlavaForConditionalGeneration
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
+from fastvlm.models.backbone import Backbone
 from fastvlm.models.corpus import Corpus
 from fastvlm.progress import progress
 
@@ -17,47 +19,75 @@ from fastvlm.progress import progress
 @dataclass(frozen=True)
 class States:
     """One text: `exit` is [tokens, hidden] at layer n; `last` is [spoken, hidden], the last layer's before the final norm, at the
-    positions from which the text's tokens are predicted, which begin at `begin`."""
+    positions from which the text's tokens are predicted, which begin at `begin`; `memory` is [prompt tokens, hidden], the
+    encoder's states, where there is an encoder."""
 
     exit: Tensor
     last: Tensor
     begin: int
+    memory: Tensor | None
 
 
 class StatesBatch:
-    """Texts of like length: `exit` is [batch, tokens, hidden], padded; `last` is [all spoken positions, hidden]."""
+    """Texts of like length: `exit` is [batch, tokens, hidden], padded; `last` is [all spoken positions, hidden].
+
+    `memory` is [batch, prompt tokens, hidden], padded, and `mask` true where it is not padding; None without an encoder.
+    """
 
     def __init__(self, states: Sequence[States]):
-        self.exit = torch.nn.utils.rnn.pad_sequence([state.exit for state in states], batch_first=True)
+        self.exit = pad_sequence([state.exit for state in states], batch_first=True)
         self.last = torch.cat([state.last for state in states])
         self.spoken = torch.zeros(self.exit.shape[:2], dtype=torch.bool, device=self.exit.device)
         for row, state in enumerate(states):
             self.spoken[row, state.begin : state.begin + len(state.last)] = True
+        self.memory = self.mask = None
+        if states[0].memory is not None:
+            memories = [state.memory for state in states]
+            self.memory = pad_sequence(memories, batch_first=True)
+            self.mask = pad_sequence([memory.new_ones(len(memory), dtype=torch.bool) for memory in memories], batch_first=True)
+
+    def through(self, network: nn.Module) -> Tensor:
+        """The network's guesses of `last`, [all spoken positions, hidden]."""
+        return network(self.exit, self.memory, self.mask)[self.spoken]
 
 
 @torch.inference_mode()
-def backbone_states(
-    backbone: LlavaForConditionalGeneration, corpus: Corpus, answers: Sequence[list[int]], *, exit_layer: int, batch: int
-) -> list[States]:
+def backbone_states(backbone: Backbone, corpus: Corpus, answers: Sequence[list[int]], *, exit_layer: int, batch: int) -> list[States]:
     """States of each row of the corpus with its answer, in the corpus' order (short texts first, so padding is little)."""
-    found: dict[str, Tensor] = {}
-    layers = backbone.model.language_model.layers
-    hooks = [
-        layers[exit_layer - 1].register_forward_hook(lambda _module, _inputs, output: found.update(exit=output)),
-        layers[-1].register_forward_hook(lambda _module, _inputs, output: found.update(last=output)),
-    ]
-    states = []
-    for start in progress(range(0, len(answers), batch), f"backbone states at layer {exit_layer}"):
-        rows = range(start, min(start + batch, len(answers)))
-        inputs = corpus.collate(rows, answers[start : start + batch]).to(backbone.device)
-        backbone.model(input_ids=inputs.input_ids, pixel_values=inputs.pixel_values)
-        for index, row in enumerate(rows):
-            begin, spoken = len(corpus.prompt_ids(row)) - 1, len(answers[row])
-            last = found["last"][index, begin : begin + spoken].clone()
-            states.append(States(found["exit"][index, : begin + spoken].clone(), last, begin))
-    for hook in hooks:
-        hook.remove()
+    layers = backbone.layers
+    watched = {"exit": layers[exit_layer - 1], "last": layers[-1], **({"memory": backbone.encoder} if backbone.encoder else {})}
+    states: list[States] = []
+    with watch(watched) as found:
+        for start in progress(range(0, len(answers), batch), f"backbone states at layer {exit_layer}"):
+            rows = range(start, min(start + batch, len(answers)))
+            backbone.hidden(corpus.collate(rows, answers[start : start + batch]))
+            states += [_of_row(backbone, found, index, corpus.prompt_ids(row), answers[row]) for index, row in enumerate(rows)]
     return states
+
+
+def _of_row(backbone: Backbone, found: dict[str, Tensor], index: int, prompt: list[int], answer: list[int]) -> States:
+    begin = backbone.begin(prompt)
+    end = begin + len(answer)
+    memory = found["memory"][index, : len(prompt)].clone() if "memory" in found else None
+    return States(found["exit"][index, :end].clone(), found["last"][index, begin:end].clone(), begin, memory)
+
+
+@contextmanager
+def watch(modules: dict[str, nn.Module]) -> Iterator[dict[str, Tensor]]:
+    """A dictionary that holds, by name, the states that each module returned last."""
+    found: dict[str, Tensor] = {}
+    with ExitStack() as hooks:
+        for name, module in modules.items():
+            hook = module.register_forward_hook(lambda _module, _inputs, output, name=name: found.update({name: _states(output)}))
+            hooks.callback(hook.remove)
+        yield found
+
+
+def _states(output: object) -> Tensor:
+    """Of what modules of transformers return: a tensor, a tuple that begins with it, or a record that names it."""
+    if isinstance(output, Tensor):
+        return output
+    return output[0]
 
 
 def batches(states: Sequence[States], size: int, rng: np.random.Generator) -> Iterator[StatesBatch]:

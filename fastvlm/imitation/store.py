@@ -43,17 +43,19 @@ def read_card(folder: Path) -> dict[str, Any]:
 
 
 def load_drafter(folder: Path, target: Target, model: Path) -> Drafter:
-    """The drafter of a distilled network; raises `UserError` if it was distilled for another backbone."""
+    """The drafter of a distilled network; raises `UserError` if it was distilled for another backbone or dtype."""
     card = read_card(folder)
-    found = fingerprint(model)
-    if card["backbone"] != found:
-        raise UserError(
-            f"{folder}: distilled for backbone {card['backbone'][:12]}; expected that of {model}, {found[:12]}; distil it again"
-        )
-    config = target.decoder.config
+    _refuse_other(folder, "backbone", card["backbone"][:12], f"that of {model}", fingerprint(model)[:12])
+    _refuse_other(folder, "dtype", card["dtype"], "the decoder's", str(target.decoder.dtype).removeprefix("torch."))
+    config = target.backbone.language.config
     network = build_network(card["network"], config)
     network.load_state_dict(load_file(folder / "network.safetensors"))
     network.to(target.decoder.device, target.decoder.dtype).eval().requires_grad_(False)
     if isinstance(network, TransformerNetwork):
         return TransformerImitation(card["exit_layer"], target.decoder.with_layers([network.layer]))
     return MlpImitation(card["exit_layer"], network)
+
+
+def _refuse_other(folder: Path, what: str, found: str, whose: str, expected: str) -> None:
+    if found != expected:
+        raise UserError(f"{folder}: distilled for {what} {found}; expected {whose}, {expected}; distil it again")

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoProcessor, LlavaForConditionalGeneration
 
 from fastvlm.data.example import Example, read_manifest
-from fastvlm.data.prompts import LLAVA_TEMPLATE
-from fastvlm.models.device import resolve_device
+from fastvlm.decoding.trace import up_to_end
+from fastvlm.models.backbone import Backbone
+from fastvlm.models.load import load_backbone
 from fastvlm.progress import progress
 from fastvlm.rows import write_rows
 
@@ -25,15 +25,13 @@ def generate_texts(knobs: dict[str, Any], model: Path, manifests: list[Path], ou
 
     Batched through transformers' `generate`: here throughput counts and nothing is timed.
     """
-    device = resolve_device(knobs["device"])
-    backbone = LlavaForConditionalGeneration.from_pretrained(model).to(device).eval()
-    processor = AutoProcessor.from_pretrained(model)
+    backbone = load_backbone(model, knobs)
     batches = [batch for manifest in manifests for batch in _batches(manifest, knobs["examples"], knobs["generation_batch"])]
     limits = {manifest.stem: limit for manifest, limit in zip(manifests, knobs["max_new_tokens"], strict=True)}
     rows = (
         {"id": example.id, "split": example.split, "tokens": tokens}
         for name, batch in progress(batches, "generating text")
-        for example, tokens in zip(batch, _generate(backbone, processor, batch, limits[name]), strict=True)
+        for example, tokens in zip(batch, _generate(backbone, batch, limits[name]), strict=True)
     )
     write_rows(output, rows)
 
@@ -53,13 +51,10 @@ def _batches(manifest: Path, most: int, size: int) -> Iterator[tuple[str, list[E
             yield from ((manifest.stem, examples[start : start + size]) for start in range(0, len(examples), size))
 
 
-def _generate(backbone, processor, batch: list[Example], limit: int) -> list[list[int]]:
+def _generate(backbone: Backbone, batch: list[Example], limit: int) -> list[list[int]]:
     """New tokens of each example, the end token included."""
-    text = [LLAVA_TEMPLATE.format(prompt=example.prompt) for example in batch]
-    inputs = processor(images=[example.pixels() for example in batch], text=text, return_tensors="pt").to(backbone.device)
-    ids = backbone.generate(**inputs, max_new_tokens=limit, do_sample=False)[:, inputs["input_ids"].shape[1] :]
-    return [_up_to(tokens, backbone.generation_config.eos_token_id) for tokens in ids.tolist()]
-
-
-def _up_to(tokens: list[int], end: int) -> list[int]:
-    return tokens[: tokens.index(end) + 1] if end in tokens else tokens
+    text = [backbone.prompt(example) for example in batch]
+    inputs = backbone.processor(images=[example.pixels() for example in batch], text=text, return_tensors="pt")
+    inputs = inputs.to(backbone.device, backbone.model.dtype)
+    ids = backbone.model.generate(**inputs, max_new_tokens=limit, do_sample=False)
+    return [up_to_end(tokens, backbone.end_tokens) for tokens in backbone.new_tokens(ids, inputs["input_ids"]).tolist()]

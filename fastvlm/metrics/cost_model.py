@@ -56,7 +56,7 @@ def passes(target: Target, longest: int) -> Iterator[Act]:
     decoder = target.decoder
 
     def ready(tokens: int, prefix: Prefix) -> Callable[[], torch.Tensor]:
-        embedded = decoder.embed(prefix.first.expand(tokens))
+        embedded = decoder.embed(prefix.first.expand(tokens), prefix.length)
         return lambda: decoder.head(decoder.run(embedded, prefix.cache, prefix.length)).argmax(-1)
 
     for tokens in range(1, longest + 1):
@@ -78,10 +78,10 @@ def draft_step(target: Target, drafter: Drafter, row: dict[str, Any]) -> Act:
     decoder = target.decoder
 
     def ready(prefix: Prefix) -> Callable[[], torch.Tensor]:
-        drafter.start(prefix.hidden[drafter.exit_layer], WARMUP + REPEATS)
+        drafter.start(prefix, WARMUP + REPEATS)
 
         def step() -> torch.Tensor:
-            hidden = decoder.run(decoder.embed(prefix.first), prefix.cache, prefix.length, last=drafter.exit_layer)
+            hidden = decoder.run(decoder.embed(prefix.first, prefix.length), prefix.cache, prefix.length, last=drafter.exit_layer)
             return decoder.head(drafter.guess(hidden)).argmax(-1)
 
         return step

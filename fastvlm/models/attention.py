@@ -7,29 +7,37 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def attention(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-    """[heads, tokens, d], [kv_heads, context, d] twice, mask [tokens, context] or None -> [tokens, heads * d].
+def attention(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, scale: float) -> Tensor:
+    """[heads, tokens, d], [kv_heads, context, d] twice -> [tokens, heads * d]: softmax(scale * queries keys + mask) values.
 
-    Consecutive heads share a key/value head where there are fewer of these (grouped-query attention).
+    `mask` is [tokens, context], [heads, tokens, context] or None. Consecutive heads share a key/value head where there are
+    fewer of these (grouped-query attention).
     """
     attend = _matrix_attention if queries.device.type == "cpu" else _fused_attention
-    return attend(queries, keys, values, mask).transpose(0, 1).reshape(queries.shape[1], -1)
+    return attend(queries, keys, values, mask, scale).transpose(0, 1).reshape(queries.shape[1], -1)
 
 
-def _fused_attention(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+def _fused_attention(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, scale: float) -> Tensor:
     """[heads, tokens, d]."""
     grouped = len(keys) != len(queries)
     batch = (queries.unsqueeze(0), keys.unsqueeze(0), values.unsqueeze(0))
-    return F.scaled_dot_product_attention(*batch, attn_mask=mask, enable_gqa=grouped)[0]
+    return F.scaled_dot_product_attention(*batch, attn_mask=mask, scale=scale, enable_gqa=grouped)[0]
 
 
-def _matrix_attention(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+def _matrix_attention(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, scale: float) -> Tensor:
     """[heads, tokens, d]. torch's CPU kernel is made for long inputs: for one to twenty tokens this takes half its time."""
     heads, tokens, width = queries.shape
     group = heads // len(keys)
     if group > 1:
         queries = queries.reshape(len(keys), group * tokens, width)
-        mask = mask.repeat(group, 1) if mask is not None else None
+        mask = _by_group(mask, len(keys), group)
     bias, weight = (mask, 1.0) if mask is not None else (queries.new_empty(1), 0.0)  # weight 0: the bias is not read
-    scores = torch.baddbmm(bias, queries, keys.transpose(1, 2), beta=weight, alpha=width**-0.5)
+    scores = torch.baddbmm(bias, queries, keys.transpose(1, 2), beta=weight, alpha=scale)
     return torch.bmm(scores.softmax(-1), values).view(heads, tokens, width)
+
+
+def _by_group(mask: Tensor | None, kv_heads: int, group: int) -> Tensor | None:
+    """The mask as the heads of a group see it, one below the other."""
+    if mask is None:
+        return None
+    return mask.repeat(group, 1) if mask.dim() == 2 else mask.reshape(kv_heads, -1, mask.shape[-1])

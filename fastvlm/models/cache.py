@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
+from torch import Tensor
 
 
 class KeyValueCache:
@@ -10,9 +13,19 @@ class KeyValueCache:
 
     `layers[i]` is [2 * kv_heads, capacity, head_dim], first the keys, then the values. Positions from `length` on are free
     to be overwritten: rolling drafts back is one assignment, whatever the layers above or below the exit wrote there.
+    `remembered[i]` is layer i's keys and values of the encoder's states, which do not change; None without an encoder.
     """
 
-    def __init__(self, layers: int, kv_heads: int, capacity: int, head_dim: int, *, dtype: torch.dtype, device: torch.device):
-        self.layers = torch.zeros(layers, 2 * kv_heads, capacity, head_dim, dtype=dtype, device=device).unbind(0)
-        self.capacity = capacity
+    def __init__(self, layers: Tensor, remembered: Sequence[Tensor | None]):
+        self.layers = layers.unbind(0)
+        self.remembered = remembered
+        self.capacity = layers.shape[2]
         self.length = 0
+
+
+def empty_cache(
+    layers: int, kv_heads: int, capacity: int, head_dim: int, *, like: Tensor, remembered: Sequence[Tensor | None] = ()
+) -> KeyValueCache:
+    """Room for `capacity` tokens in the dtype and on the device of `like`."""
+    room = torch.zeros(layers, 2 * kv_heads, capacity, head_dim, dtype=like.dtype, device=like.device)
+    return KeyValueCache(room, remembered or (None,) * layers)

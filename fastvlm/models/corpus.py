@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,39 +10,27 @@ from torch import Tensor
 from transformers import ProcessorMixin
 
 from fastvlm.data.example import Example
-from fastvlm.data.prompts import LLAVA_TEMPLATE
+from fastvlm.data.prompts import prompt_text
+from fastvlm.models.backbone import Batch
 from fastvlm.progress import progress
 
-IGNORED = -100
 POOLED_BATCHES = 8  # batches that are drawn together and sorted by length
 
 
-@dataclass(frozen=True)
-class Batch:
-    """`input_ids` and `labels` are [batch, tokens], labels `IGNORED` on prompt and padding; `pixel_values` [batch, 3, h, w]."""
-
-    pixel_values: Tensor
-    input_ids: Tensor
-    labels: Tensor
-
-    def to(self, device: torch.device) -> Batch:
-        return Batch(self.pixel_values.to(device), self.input_ids.to(device), self.labels.to(device))
-
-
 class Corpus:
-    """Examples as token ids, sorted from the shortest references to the longest."""
+    """Examples as token ids of a family's prompts, sorted from the shortest references to the longest."""
 
-    def __init__(self, examples: Sequence[Example], processor: ProcessorMixin):
+    def __init__(self, examples: Sequence[Example], processor: ProcessorMixin, family: str):
         tokenizer, end = processor.tokenizer, processor.tokenizer.eos_token_id
         answers = [[tokenizer.encode(f" {text}") + [end] for text in example.references] for example in examples]
         order = sorted(range(len(examples)), key=lambda i: (np.mean([len(answer) for answer in answers[i]]), examples[i].id))
         self.examples = [examples[i] for i in order]
         self.answers = [answers[i] for i in order]
-        self.pad = tokenizer.pad_token_id
         self.vocabulary = len(tokenizer)
         self._processor = processor
+        self._texts = [prompt_text(family, example.task, example.prompt) for example in self.examples]
         self._pixels = torch.cat([self._pixel_values(example) for example in progress(self.examples, "reading pictures")])
-        self._prompts = {prompt: self._prompt_ids(prompt) for prompt in sorted({example.prompt for example in examples})}
+        self._prompts = {text: self._prompt_ids(text) for text in sorted(set(self._texts))}
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -54,7 +41,7 @@ class Corpus:
 
     def prompt_ids(self, row: int) -> list[int]:
         """The prompt with one placeholder an image token."""
-        return self._prompts[self.examples[row].prompt]
+        return self._prompts[self._texts[row]]
 
     def words(self, rows: Sequence[int]) -> Tensor:
         """[len(rows), vocabulary]: 1 where a token stands in any reference of the row."""
@@ -76,20 +63,11 @@ class Corpus:
         return self.collate(rows, [self.answers[row][rng.integers(len(self.answers[row]))] for row in rows])
 
     def collate(self, rows: Sequence[int], answers: Sequence[list[int]]) -> Batch:
-        """Rows with one answer each, padded on the right."""
-        prompts = [self.prompt_ids(row) for row in rows]
-        width = max(len(prompt) + len(answer) for prompt, answer in zip(prompts, answers, strict=True))
-        ids = torch.full((len(rows), width), self.pad)
-        labels = torch.full((len(rows), width), IGNORED)
-        for index, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
-            stop = len(prompt) + len(answer)
-            ids[index, :stop] = torch.tensor(prompt + answer)
-            labels[index, len(prompt) : stop] = torch.tensor(answer)
-        return Batch(self.pixels(rows), ids, labels)
+        """Rows with one answer each."""
+        return Batch(self.pixels(rows), [self.prompt_ids(row) for row in rows], answers)
 
     def _pixel_values(self, example: Example) -> Tensor:
         return self._processor.image_processor(example.pixels(), return_tensors="pt")["pixel_values"]
 
-    def _prompt_ids(self, prompt: str) -> list[int]:
-        image = self.examples[0].pixels()
-        return self._processor(images=image, text=LLAVA_TEMPLATE.format(prompt=prompt))["input_ids"][0]
+    def _prompt_ids(self, text: str) -> list[int]:
+        return self._processor(images=self.examples[0].pixels(), text=text)["input_ids"][0]

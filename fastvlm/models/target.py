@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from fastvlm.data.example import Example
+from fastvlm.models.backbone import Backbone
 from fastvlm.models.cache import KeyValueCache
 from fastvlm.models.decoder import Decoder
 
@@ -17,42 +17,55 @@ from fastvlm.models.decoder import Decoder
 class Prefix:
     """The state after prefill: what every method decodes from.
 
-    `hidden[n]` is [prompt tokens, hidden], the prompt's states at layer n, for the exit layers asked for;
-    `first` is [1], the greedy first token of the answer.
+    `hidden[n]` is [`length`, hidden], the states at layer n of what the decoder has read, for the exit layers asked for;
+    `first` is [1], the greedy first token of the answer; `memory` is [prompt tokens, hidden], the encoder's states, where
+    an encoder reads the prompt.
     """
 
     cache: KeyValueCache
     length: int
     first: Tensor
     hidden: Mapping[int, Tensor]
+    memory: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class Target:
-    """A loaded checkpoint.
+    """A loaded checkpoint: transformers' model and, over its tensors, our decoder."""
 
-    `prepare` turns an example into the processor's tensors (host work, untimed); `embed_prompt` turns these into
-    [prompt tokens, hidden]: vision tower, projector, merge. `model` is the transformers model whose tensors the
-    decoder shares.
-    """
-
-    model: torch.nn.Module
+    backbone: Backbone
     decoder: Decoder
     end_tokens: frozenset[int]
-    prepare: Callable[[Example], dict[str, Tensor]]
-    embed_prompt: Callable[[dict[str, Tensor]], Tensor]
-    to_text: Callable[[list[int]], str]
+
+    @staticmethod
+    def of(backbone: Backbone) -> Target:
+        return Target(backbone, language_decoder(backbone), backbone.end_tokens)
+
+    def prepare(self, example: Example) -> dict[str, Tensor]:
+        """The processor's tensors: host work, untimed."""
+        return self.backbone.prepare(example)
+
+    def to_text(self, tokens: list[int]) -> str:
+        return self.backbone.processor.tokenizer.decode(tokens, skip_special_tokens=True).strip()
 
     def prefill(self, inputs: dict[str, Tensor], new_tokens: int, exit_layers: Collection[int] = ()) -> Prefix:
         """Vision and prompt through all layers, into a new cache with room for `new_tokens` more."""
         decoder = self.decoder
-        hidden = self.embed_prompt(inputs)
-        length = len(hidden)
-        cache = decoder.new_cache(length + new_tokens)
+        embedded, memory = self.backbone.read_prompt(inputs["input_ids"], inputs["pixel_values"])
+        length = len(embedded)
+        cache = decoder.new_cache(length + new_tokens, memory)
+        hidden = decoder.places.put(embedded, 0)
         kept, done = {}, 0
         for exit_layer in sorted(exit_layers):
             kept[exit_layer] = hidden = decoder.run(hidden, cache, 0, first=done, last=exit_layer)
             done = exit_layer
         hidden = decoder.run(hidden, cache, 0, first=done)
         cache.length = length
-        return Prefix(cache, length, decoder.head(hidden[-1:]).argmax(-1), kept)
+        return Prefix(cache, length, decoder.head(hidden[-1:]).argmax(-1), kept, memory)
+
+
+def language_decoder(backbone: Backbone) -> Decoder:
+    """Our decoder over the tensors of the backbone's."""
+    model = backbone.model
+    embedding, head = model.get_input_embeddings().weight, model.get_output_embeddings().weight
+    return Decoder(backbone.dialect(), backbone.layers, embedding=embedding, head=head)

@@ -5,37 +5,48 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import torch
 from tokenizers import Tokenizer, decoders, pre_tokenizers, trainers
 from tokenizers.models import BPE
 from torch import nn
 from transformers import (
-    CLIPImageProcessorPil,
-    CLIPVisionConfig,
+    Blip2ForConditionalGeneration,
+    Blip2Processor,
+    BlipImageProcessorPil,
     GenerationConfig,
-    LlamaConfig,
-    LlavaConfig,
     LlavaForConditionalGeneration,
+    LlavaImageProcessorPil,
     LlavaProcessor,
     PreTrainedTokenizerFast,
+    ProcessorMixin,
 )
 
-SPECIAL_TOKENS = ("<pad>", "<s>", "</s>", "<image>")
-PAD, BEGIN, END, IMAGE = range(len(SPECIAL_TOKENS))
+from fastvlm.models.architectures import SPECIAL_IDS, SPECIAL_TOKENS, configuration
+from fastvlm.models.backbone import Backbone
+from fastvlm.models.families import FAMILIES
+
+ANCHOR_SPREAD = 1.4  # sharp enough that a query's first look falls on its patch alone
 
 
-def build_processor(knobs: dict[str, Any], texts: Iterable[str]) -> LlavaProcessor:
-    """A `LlavaProcessor` whose byte-level BPE is trained on `texts`."""
-    size, patch = knobs["image_size"], knobs["patch_size"]
+def build_processor(knobs: dict[str, Any], texts: Iterable[str]) -> ProcessorMixin:
+    """The family's processor, with a byte-level BPE that is trained on `texts`; pictures become squares as its authors make them."""
+    size = knobs["image_size"]
+    square = {"height": size, "width": size}
+    if knobs["family"] != "llava":
+        tokenizer = _train_tokenizer(knobs["vocabulary"], texts)
+        return Blip2Processor(BlipImageProcessorPil(size=square), tokenizer, num_query_tokens=knobs["query_tokens"])
+    # Named for LLaVA's processor only: BLIP-2's finds its own way to the placeholder, and stumbles over a name.
+    tokenizer = _train_tokenizer(knobs["vocabulary"], texts, extra_special_tokens={"image_token": "<image>"})
     return LlavaProcessor(
-        CLIPImageProcessorPil(size={"shortest_edge": size}, crop_size={"height": size, "width": size}),
-        _train_tokenizer(knobs["vocabulary"], texts),
-        patch_size=patch,
+        LlavaImageProcessorPil(do_pad=True, size={"shortest_edge": size}, crop_size=square),
+        tokenizer,
+        patch_size=knobs["patch_size"],
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,  # CLIP's class token, which the 'default' strategy drops again
     )
 
 
-def _train_tokenizer(vocabulary: int, texts: Iterable[str]) -> PreTrainedTokenizerFast:
+def _train_tokenizer(vocabulary: int, texts: Iterable[str], **named: Any) -> PreTrainedTokenizerFast:
     tokenizer = Tokenizer(BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -45,65 +56,68 @@ def _train_tokenizer(vocabulary: int, texts: Iterable[str]) -> PreTrainedTokeniz
     )
     tokenizer.train_from_iterator(texts, trainer)
     names = dict(zip(("pad_token", "bos_token", "eos_token"), SPECIAL_TOKENS, strict=False))
-    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, extra_special_tokens={"image_token": "<image>"}, **names)
+    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names, **named)
     wrapped.clean_up_tokenization_spaces = False
     return wrapped
 
 
-def build_model(knobs: dict[str, Any], vocabulary: int, layers: int) -> LlavaForConditionalGeneration:
-    """A LLaVA of `layers` decoder layers with random weights from torch's generator."""
-    vision = CLIPVisionConfig(
-        image_size=knobs["image_size"],
-        patch_size=knobs["patch_size"],
-        hidden_size=knobs["vision_hidden"],
-        intermediate_size=2 * knobs["vision_hidden"],
-        num_hidden_layers=knobs["vision_layers"],
-        num_attention_heads=knobs["heads"],
-    )
-    text = LlamaConfig(
-        vocab_size=vocabulary,
-        hidden_size=knobs["hidden"],
-        intermediate_size=knobs["intermediate"],
-        num_hidden_layers=layers,
-        num_attention_heads=knobs["heads"],
-        num_key_value_heads=knobs["heads"],
-        max_position_embeddings=1024,
-        tie_word_embeddings=True,
-        pad_token_id=PAD,
-        bos_token_id=BEGIN,
-        eos_token_id=END,
-    )
-    config = LlavaConfig(
-        vision_config=vision,
-        text_config=text,
-        image_token_index=IMAGE,
-        image_seq_length=(knobs["image_size"] // knobs["patch_size"]) ** 2,
-        vision_feature_layer=-1,
-        vision_feature_select_strategy="default",
-    )
+def build_backbone(knobs: dict[str, Any], processor: ProcessorMixin, layers: int) -> Backbone:
+    """A model of `layers` decoder layers with random weights from torch's generator."""
+    config = configuration(knobs, len(processor.tokenizer), layers)
+    kind = LlavaForConditionalGeneration if knobs["family"] == "llava" else Blip2ForConditionalGeneration
     # Eager attention trains faster than SDPA at this size on a CPU.
-    model = LlavaForConditionalGeneration._from_config(config, attn_implementation="eager")
-    model.generation_config = GenerationConfig(pad_token_id=PAD, bos_token_id=BEGIN, eos_token_id=END)
-    return model
+    model = kind._from_config(config, attn_implementation="eager")
+    model.generation_config = GenerationConfig(**SPECIAL_IDS)
+    if isinstance(model, Blip2ForConditionalGeneration):
+        _anchor_queries(model)
+    return FAMILIES[knobs["family"]](model, processor)
 
 
-def grow(model: LlavaForConditionalGeneration, knobs: dict[str, Any], layers: int) -> LlavaForConditionalGeneration:
+@torch.no_grad()
+def _anchor_queries(model: Blip2ForConditionalGeneration) -> None:
+    """Let query i begin by looking at patch i: it is that patch's position, and queries and keys are made alike.
+
+    Queries that look everywhere alike specialise in words ('is there red?') and never learn which colour goes with which shape.
+    """
+    positions, queries = model.vision_model.embeddings.position_embedding, model.query_tokens
+    nn.init.normal_(positions)
+    nn.init.normal_(queries)
+    anchored = min(queries.shape[1], positions.shape[1] - 1)
+    queries[:, :anchored] = positions[:, 1 : 1 + anchored]
+    for layer in model.qformer.encoder.layer:
+        attention = layer.crossattention.attention
+        nn.init.normal_(attention.key.weight, std=ANCHOR_SPREAD * attention.key.in_features**-0.5)
+        attention.query.weight.copy_(attention.key.weight)
+
+
+def grow(backbone: Backbone, knobs: dict[str, Any], layers: int) -> Backbone:
     """The same function in `layers` decoder layers: each trained layer is followed by copies that add nothing yet.
 
-    Block expansion as in LLaMA Pro (Wu et al., arXiv 2401.02415): a copy's two output projections start at zero. The new
+    Block expansion as in LLaMA Pro (Wu et al., arXiv 2401.02415): a copy's output projections start at zero. The new
     layers stand between the trained ones, not after them, so that further training really uses the depth.
     """
-    old = model.model.language_model.layers
-    if layers == len(old):
-        return model
-    grown = build_model(knobs, model.config.text_config.vocab_size, layers)
-    grown.model.vision_tower, grown.model.multi_modal_projector = model.model.vision_tower, model.model.multi_modal_projector
-    language, copies = grown.model.language_model, layers // len(old)
-    language.embed_tokens.weight = grown.lm_head.weight = model.model.language_model.embed_tokens.weight
-    language.norm = model.model.language_model.norm
-    for index, layer in enumerate(language.layers):
-        layer.load_state_dict(old[index // copies].state_dict())
-        if index % copies:
-            nn.init.zeros_(layer.self_attn.o_proj.weight)
-            nn.init.zeros_(layer.mlp.down_proj.weight)
+    if layers == len(backbone.layers):
+        return backbone
+    grown = build_backbone(knobs, backbone.processor, layers)
+    copies = layers // len(backbone.layers)
+    for old, new in zip(backbone.stacks(), grown.stacks(), strict=True):
+        for index, layer in enumerate(new):
+            # Not strict: of T5's blocks, only the first of a stack holds the position bias.
+            layer.load_state_dict(old[index // copies].state_dict(), strict=False)
+            if index % copies:
+                _silence(grown.outputs(layer))
+    _copy_all_but_layers(backbone, grown)
     return grown
+
+
+@torch.no_grad()
+def _silence(projections: Iterable[nn.Linear]) -> None:
+    for projection in projections:
+        for parameter in projection.parameters():
+            nn.init.zeros_(parameter)
+
+
+def _copy_all_but_layers(old: Backbone, new: Backbone) -> None:
+    inside = {id(tensor) for stack in old.stacks() for tensor in stack.state_dict(keep_vars=True).values()}
+    state = old.model.state_dict(keep_vars=True)
+    new.model.load_state_dict({name: tensor for name, tensor in state.items() if id(tensor) not in inside}, strict=False)

@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastvlm.imitation.network import build_network
+from fastvlm.models.target import Prefix
 from tests import tiny
 
 
-@settings(deadline=None, max_examples=40)
+@pytest.fixture(scope="module", params=tiny.FAMILIES)
+def family_target(request, tmp_path_factory):
+    return tiny.load(tiny.save_checkpoint(tmp_path_factory.mktemp(request.param), request.param))
+
+
+@settings(deadline=None, max_examples=30)
 @given(rounds=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=6), seed=st.integers(0, 99))
-def test_cached_guesses_equal_uncached(target, rounds, seed):
+def test_cached_guesses_equal_uncached(family_target, rounds, seed):
     """Any history of rounds, each of some drafts of which some stand (rounds without a draft included)."""
     torch.manual_seed(seed)
-    network = build_network("transformer", target.decoder.config).double().requires_grad_(False)
-    drafter = tiny.TransformerImitation(2, target.decoder.with_layers([network.layer]))
+    backbone = family_target.backbone
+    network = build_network("transformer", backbone.language.config).double().requires_grad_(False)
+    drafter = tiny.TransformerImitation(2, family_target.decoder.with_layers([network.layer]))
     text = torch.randn(4, 16, dtype=torch.float64)
-    drafter.start(text, 64)
+    memory = torch.randn(6, 16, dtype=torch.float64) if backbone.encoder else None
+    seen_memory = () if memory is None else (memory.unsqueeze(0), torch.ones(1, 6, dtype=torch.bool))
+    drafter.start(Prefix(None, len(text), None, {2: text}, memory), 64)
     for drafted, accepted in rounds:
         accepted = min(drafted, accepted)
         states = torch.randn(drafted + 1, 16, dtype=torch.float64)
         for step in range(drafted):
             seen = torch.cat((text, states[: step + 1]))
-            torch.testing.assert_close(drafter.guess(states[step : step + 1])[0], network(seen.unsqueeze(0))[0, -1])
+            expected = network(seen.unsqueeze(0), *seen_memory)[0, -1]
+            torch.testing.assert_close(drafter.guess(states[step : step + 1])[0], expected)
         drafter.keep(states, drafted, accepted)
         text = torch.cat((text, states[: accepted + 1]))
 
 
 def test_mlp_starts_as_the_bare_early_exit(target):
-    network = build_network("mlp", target.decoder.config)
+    network = build_network("mlp", target.backbone.language.config)
     hidden = torch.randn(3, 16)
     assert torch.equal(network(hidden), hidden)

@@ -30,8 +30,8 @@ def manifest(tmp_path_factory):
 @pytest.fixture(scope="module")
 def imitation(tmp_path_factory, checkpoint):
     folder = tmp_path_factory.mktemp("imitation")
-    network = build_network("transformer", tiny.load(checkpoint).decoder.config)
-    save_network(folder, network, {"network": "transformer", "exit_layer": 2, "backbone": fingerprint(checkpoint)})
+    network = build_network("transformer", tiny.load(checkpoint).backbone.language.config)
+    save_network(folder, network, {"network": "transformer", "exit_layer": 2, "dtype": "float32", "backbone": fingerprint(checkpoint)})
     return folder
 
 

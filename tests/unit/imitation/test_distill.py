@@ -16,10 +16,15 @@ from fastvlm.imitation.texts import generate_texts
 from tests import tiny
 
 KNOBS = {
-    "seed": 1, "device": "cpu", "text": "generated", "examples": 24, "generation_batch": 8, "max_new_tokens": [10],
+    "seed": 1, "device": "cpu", "dtype": "float32", "text": "generated", "examples": 24, "generation_batch": 8, "max_new_tokens": [10],
     "network": "transformer", "exit_layer": 2, "epochs": 3, "batch": 8,
     "learning_rate": 3e-3, "cosine_weight": 1.0, "kl_weight": 1.0, "temperature": 1.0,
 }  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=tiny.FAMILIES)
+def checkpoint(request, tmp_path_factory):
+    return tiny.save_checkpoint(tmp_path_factory.mktemp("checkpoint"), request.param)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +49,7 @@ def run(output, checkpoint, task, **knobs):
     return json.loads((output / "card.json").read_text()), (output / "network.safetensors").read_bytes()
 
 
-def test_texts_are_what_the_backbone_says_of_chosen_images(task, target, checkpoint):
+def test_texts_are_what_the_backbone_says_of_chosen_images(task, checkpoint):
     rows = [json.loads(line) for line in task[1].read_text().splitlines()]
     assert [row["split"] for row in rows] == ["train"] * 24 + ["validation"] * 6
     from fastvlm.decoding import autoregressive
@@ -65,7 +70,7 @@ def test_learns_and_leaves_the_backbone_alone(tmp_path, checkpoint, task, networ
     assert {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in checkpoint.iterdir()} == before
     agreements = [entry["agreement"] for entry in card["epochs_run"]]
     assert len(agreements) == 3 and card["agreement"] == max(agreements)
-    assert agreements[-1] > 0.1  # chance is 1 in 300
+    assert agreements[-1] > 0.03  # chance is 1 in 300
     assert sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith(".")) == ["card.json", "network.safetensors"]
 
 
@@ -74,7 +79,7 @@ def test_backbone_gets_no_gradient_in_memory(tmp_path, checkpoint, task, monkeyp
     real = stage.prepare_lesson
 
     def spy(knobs, backbone, *rest):
-        seen.append((backbone, {name: tensor.clone() for name, tensor in backbone.state_dict().items()}))
+        seen.append((backbone.model, {name: tensor.clone() for name, tensor in backbone.model.state_dict().items()}))
         return real(knobs, backbone, *rest)
 
     monkeypatch.setattr(stage, "prepare_lesson", spy)

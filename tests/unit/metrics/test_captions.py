@@ -100,7 +100,7 @@ def test_other_examples_than_the_manifest_has_are_refused(tmp_path, examples):
 
 def test_an_example_without_references_is_refused(tmp_path):
     manifest = tmp_path / "scenes-caption.jsonl"
-    write_manifest(manifest, [Example("test-0", "test", "Describe.", ("", " "), "")])
+    write_manifest(manifest, [Example("test-0", "test", "caption", "Describe.", ("", " "), "")])
     with pytest.raises(UserError, match=r"scenes-caption.jsonl: example 'test-0' has no reference"):
         captions.score(KNOBS, write_decode_files(tmp_path, 1), [manifest], tmp_path / "quality.csv")
 

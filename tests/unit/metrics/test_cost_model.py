@@ -17,9 +17,10 @@ def test_rows(tmp_path, checkpoint, monkeypatch, examples, measured):
     monkeypatch.setattr(cost_model, "EXAMPLES", 3)
     manifest, folder = tmp_path / "scenes-caption.jsonl", tmp_path / "imitation"
     write_manifest(manifest, tiny.examples(examples))
-    network = build_network("transformer", tiny.load(checkpoint).decoder.config)
+    network = build_network("transformer", tiny.load(checkpoint).backbone.language.config)
     count = sum(weight.numel() for weight in network.parameters())
-    card = {"network": "transformer", "exit_layer": 2, "backbone": fingerprint(checkpoint), "parameters": count, "bytes": 4 * count}
+    card = {"network": "transformer", "exit_layer": 2, "dtype": "float32", "backbone": fingerprint(checkpoint)}
+    card |= {"parameters": count, "bytes": 4 * count}
     save_network(folder, network, card)
     exits = {"ssd": [1, 3], "fastvlm": [2]}
     knobs = {"model": "m", "device": "cpu", "dtype": "float32", "threads": 1, "draft_lengths": [1, 3], "exit_layers": exits}

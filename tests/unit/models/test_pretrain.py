@@ -10,11 +10,11 @@ import torch
 
 from fastvlm.data.example import write_manifest
 from fastvlm.models import pretrain as stage
-from fastvlm.models.corpus import IGNORED, Corpus
+from fastvlm.models.corpus import Corpus
 from fastvlm.models.pretrain import pretrain
 from fastvlm.models.training import schedule
 from fastvlm.models.words import WordNaming
-from fastvlm.models.zoo import build_model, build_processor, grow
+from fastvlm.models.zoo import build_backbone, build_processor, grow
 from tests import tiny
 
 TRAINING = {
@@ -24,7 +24,7 @@ TRAINING = {
         {"layers": 4, "share": 1.0, "steps": 5, "learning_rate": 1e-3, "final": 0.1},
     ],
 }  # fmt: skip
-KNOBS = {**tiny.KNOBS, "name": "tiny", "device": "cpu", "seed": 1, "vocabulary": 300, "layers": 4, "training": TRAINING}
+KNOBS = {"name": "tiny", "device": "cpu", "seed": 1, "layers": 4, "training": TRAINING}
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +34,19 @@ def manifest(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module", params=tiny.FAMILIES)
+def knobs(request):
+    return {**KNOBS, **tiny.knobs(request.param)}
+
+
 @pytest.fixture(scope="module")
-def corpus():
-    examples = tiny.examples(40, "train")
-    return Corpus(examples, build_processor(KNOBS, [text for example in examples for text in example.references]))
+def processor(knobs):
+    return build_processor(knobs, [text for example in tiny.examples(40, "train") for text in example.references])
+
+
+@pytest.fixture(scope="module")
+def corpus(knobs, processor):
+    return Corpus(tiny.examples(40, "train"), processor, knobs["family"])
 
 
 @pytest.fixture(autouse=True)
@@ -51,9 +60,9 @@ def digest(folder):
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.*") if path.suffix != ".csv"}
 
 
-def test_two_trainings_and_an_interrupted_one_give_the_same_bytes(tmp_path, manifest, monkeypatch):
+def test_two_trainings_and_an_interrupted_one_give_the_same_bytes(tmp_path, knobs, manifest, monkeypatch):
     for name in ("first", "second"):
-        pretrain(KNOBS, [manifest], tmp_path / name)
+        pretrain(knobs, [manifest], tmp_path / name)
     real, calls = stage.sentence_loss, []
 
     def dies(*args, **kwargs):
@@ -64,10 +73,10 @@ def test_two_trainings_and_an_interrupted_one_give_the_same_bytes(tmp_path, mani
 
     monkeypatch.setattr(stage, "sentence_loss", dies)
     with pytest.raises(KeyboardInterrupt):
-        pretrain(KNOBS, [manifest], tmp_path / "killed")
+        pretrain(knobs, [manifest], tmp_path / "killed")
     assert not (tmp_path / "killed" / "model.safetensors").exists()
     calls[:] = [0] * 20
-    pretrain(KNOBS, [manifest], tmp_path / "killed")
+    pretrain(knobs, [manifest], tmp_path / "killed")
     assert len(calls) == 20 + 2
     assert digest(tmp_path / "first") == digest(tmp_path / "second") == digest(tmp_path / "killed")
     curve = pd.read_csv(tmp_path / "killed" / "learning_curve.csv")
@@ -78,7 +87,7 @@ def test_two_trainings_and_an_interrupted_one_give_the_same_bytes(tmp_path, mani
 def test_a_checkpoint_of_another_task_is_not_taken_up(tmp_path, manifest, monkeypatch):
     monkeypatch.setattr(stage, "save", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        pretrain(KNOBS, [manifest], tmp_path)
+        pretrain({**KNOBS, **tiny.knobs("llava")}, [manifest], tmp_path)
     state = torch.load(tmp_path / ".checkpoint" / "state.pt", weights_only=True)
     from fastvlm.models.training_state import TrainingState
 
@@ -87,31 +96,29 @@ def test_a_checkpoint_of_another_task_is_not_taken_up(tmp_path, manifest, monkey
     assert TrainingState.find(path, "another").step == 0
 
 
-def test_growing_keeps_the_function_and_spreads_the_layers():
+def test_growing_keeps_the_function_and_spreads_the_layers(knobs, processor, corpus):
     torch.manual_seed(0)
-    model = build_model(KNOBS, 300, 2).eval()
-    ids = torch.randint(4, 300, (1, 12))
-    expected = model(input_ids=ids).logits
-    old = [layer.mlp.down_proj.weight.clone() for layer in model.model.language_model.layers]
-    grown = grow(model, KNOBS, 6).eval()
-    torch.testing.assert_close(grown(input_ids=ids).logits, expected)
-    layers = grown.model.language_model.layers
-    assert torch.equal(layers[0].mlp.down_proj.weight, old[0]) and torch.equal(layers[3].mlp.down_proj.weight, old[1])
-    assert all(layers[index].mlp.down_proj.weight.abs().sum() == 0 for index in (1, 2, 4, 5))
-    grown(input_ids=ids).logits.sum().backward()
-    assert layers[1].mlp.down_proj.weight.grad.abs().sum() > 0  # the new layers can learn
-    assert grown.lm_head.weight is grown.model.language_model.embed_tokens.weight
+    backbone = build_backbone(knobs, processor, 2)
+    batch = corpus.batch(0, 4, 1.0, seed=1)
+    expected = backbone.logits(backbone.hidden(batch))
+    grown = grow(backbone, knobs, 6)
+    torch.testing.assert_close(grown.logits(grown.hidden(batch)), expected)
+    for old, new in zip(backbone.stacks(), grown.stacks(), strict=True):
+        outputs = [grown.outputs(layer) for layer in new]
+        for before, after in zip(backbone.outputs(old[1]), outputs[3], strict=True):
+            assert torch.equal(before.weight, after.weight)
+        assert all(projection.weight.abs().sum() == 0 for index in (1, 2, 4, 5) for projection in outputs[index])
+    grown.logits(grown.hidden(batch)).sum().backward()
+    assert all(projection.weight.grad.abs().sum() > 0 for projection in grown.outputs(grown.layers[1]))  # the new layers can learn
+    assert grown.model.get_output_embeddings().weight is grown.model.get_input_embeddings().weight
 
 
-def test_batches_depend_on_the_step_alone_and_mask_the_prompt(corpus):
+def test_batches_depend_on_the_step_alone_and_teach_to_end(corpus):
     one, again = corpus.batch(5, 4, 1.0, seed=3), corpus.batch(5, 4, 1.0, seed=3)
-    assert torch.equal(one.input_ids, again.input_ids) and torch.equal(one.labels, again.labels)
+    assert one.answers == again.answers and one.prompts == again.prompts
+    assert torch.equal(one.pixel_values, again.pixel_values)
     assert corpus.rows(5, 4, 1.0, 3) != corpus.rows(5, 4, 1.0, 4)
-    prompt = len(corpus.prompt_ids(0))
-    assert (one.labels[:, :prompt] == IGNORED).all()
-    spoken = one.labels != IGNORED
-    assert torch.equal(one.labels[spoken], one.input_ids[spoken])
-    assert ((one.labels == 2).sum(1) == 1).all()  # every text is taught to end
+    assert all(answer[-1] == 2 and answer.count(2) == 1 for answer in one.answers)
 
 
 def test_the_share_takes_the_shortest_texts(corpus):
@@ -121,15 +128,30 @@ def test_the_share_takes_the_shortest_texts(corpus):
     assert lengths == sorted(lengths)
 
 
-def test_noisy_or_against_the_product(corpus):
-    """P(word absent) is the product over patches of 1 - P(patch calls for it)."""
+def test_noisy_or_against_the_product(knobs, processor, corpus):
+    """P(word absent) is the product over features of 1 - P(feature calls for it)."""
     torch.manual_seed(0)
-    naming = WordNaming(build_model(KNOBS, 300, 2))
+    backbone = build_backbone(knobs, processor, 2)
+    naming = WordNaming(backbone)
     pixels = corpus.pixels([0, 1])
-    patches = naming.projector(naming.tower(pixels).last_hidden_state[:, 1:])
-    directions = patches * patches.pow(2).mean(-1, keepdim=True).add(torch.finfo(torch.float32).eps).rsqrt()
-    calls = torch.sigmoid(directions @ (8 * naming.embedding.weight).t() + naming.bias)
+    features = backbone.image_features(pixels)
+    directions = features * features.pow(2).mean(-1, keepdim=True).add(torch.finfo(torch.float32).eps).rsqrt()
+    scaled = naming.embedding.weight / naming.embedding.weight.std() * 0.16
+    calls = torch.sigmoid(directions @ scaled.t() + naming.bias)
     torch.testing.assert_close(naming(pixels).exp(), (1 - calls).prod(1))
+
+
+def test_queries_begin_by_looking_at_one_patch_each():
+    """Otherwise they specialise in words, and no colour belongs to a shape."""
+    torch.manual_seed(0)
+    knobs = {**tiny.knobs("blip2-opt"), "query_tokens": 9, "vision_hidden": 64}
+    model = build_backbone(knobs, build_processor(knobs, ["a"]), 2).model
+    looks = []
+    attention = model.qformer.encoder.layer[0].crossattention.attention
+    attention.register_forward_hook(lambda module, inputs, output: looks.append(output[1]))
+    model.qformer.config._attn_implementation = "eager"
+    model.get_image_features(pixel_values=torch.randn(1, 3, 48, 48), output_attentions=True)
+    assert looks[0].mean(1)[0].argmax(-1).tolist() == list(range(1, 10))  # 0 is the class token
 
 
 def test_schedule_warms_up_and_ends_low():
