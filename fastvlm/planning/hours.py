@@ -1,0 +1,44 @@
+"""How many tokens a stage decodes: with a rate, its hours. Texts count as long as they may become, drafts as slow as plain decoding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fastvlm import knobs
+from fastvlm.config import Config
+
+Counts = Mapping[str, int | None]  # split -> examples; None where that is not known
+
+
+def decodes_an_example(config: Config, model: str, method: str) -> int:
+    """Texts that a method's job decodes of one example: its settings, and plain decoding beside the settings of each exit layer."""
+    exits = knobs.exit_layers(config, model, method)
+    settings = len(exits) * (1 + len(config.decoding.draft_lengths)) if exits else 2
+    return settings * config.decoding.repeats
+
+
+def decode_tokens(config: Config, model: str, dataset: str, counts: Counts) -> int | None:
+    """Of all decode jobs of a model and dataset: every method on test, those that draft on validation; warm-up included."""
+    texts = 0
+    for split, methods in {"test": knobs.methods(config), "validation": knobs.drafting_methods(config)}.items():
+        examples = counts[split]
+        if examples is None:
+            return None
+        examples += min(examples, config.decoding.warmup)
+        texts += examples * sum(decodes_an_example(config, model, method) for method in methods)
+    return texts * config.datasets[dataset].max_new_tokens
+
+
+def text_steps(config: Config, dataset: str, counts: Counts) -> int | None:
+    """Steps of generating the distillation texts of a dataset, each of which makes one token for all images of a batch."""
+    validation, batch = counts["validation"], config.distillation.generation_batch
+    if validation is None:
+        return None
+    batches = -(-train_texts(config, counts) // batch) + -(-validation // batch)
+    return batches * config.datasets[dataset].max_new_tokens
+
+
+def train_texts(config: Config, counts: Counts) -> int:
+    """Train images of a dataset that distillation uses, at most."""
+    most, train = config.distillation.examples, counts["train"]
+    return most if train is None else min(train, most)

@@ -1,0 +1,47 @@
+"""The jobs of an experiment, as the workflow's rules make them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from fastvlm import knobs
+from fastvlm.config import Config
+from fastvlm.figures import FIGURES
+
+COMMON = ("select", "tables", "quality", "headline", "all")
+
+
+class Job(NamedTuple):
+    """`model` and `dataset` are "" where a job belongs to all of them."""
+
+    rule: str
+    model: str = ""
+    dataset: str = ""
+
+
+def list_jobs(config: Config) -> list[Job]:
+    """Every job of an experiment that begins from nothing."""
+    models = [job for model in config.models for job in _of_model(config, model)]
+    return [*(Job("data", dataset=dataset) for dataset in config.datasets), *models, *_of_all(config)]
+
+
+def _of_model(config: Config, model: str) -> Iterator[Job]:
+    source = config.models[model].source
+    if source != "folder":
+        yield Job({"train": "pretrain", "hub": "fetch"}[source], model)
+    exits = knobs.exit_layers(config, model, "fastvlm")
+    if exits and config.distillation.text == "generated":
+        yield Job("texts", model)
+    yield from [Job("distill", model)] * len(exits)
+    yield Job("cost", model)
+    for dataset in config.datasets:
+        yield from [Job("decode", model, dataset)] * (len(knobs.methods(config)) + len(knobs.drafting_methods(config)))
+
+
+def _of_all(config: Config) -> Iterator[Job]:
+    trained = any(model.source == "train" for model in config.models.values())
+    drawn = any(dataset.source == "scenes" for dataset in config.datasets.values())
+    figures = [name for name in FIGURES if trained or name != "learning_curve"]
+    rules = [*COMMON, *["learning_curve"] * trained, *["see"] * drawn, *(f"figure_{name}" for name in figures)]
+    yield from map(Job, rules)

@@ -1,0 +1,46 @@
+"""Bytes that the stages of a model need where they run, from the knobs that these stages read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fastvlm import knobs
+from fastvlm.config import Config
+from fastvlm.planning import estimate
+from fastvlm.planning.estimate import Lesson
+from fastvlm.planning.hours import Counts, train_texts
+from fastvlm.planning.shapes import Shape
+
+
+def decode_needs(config: Config, model: str, dataset: str, shape: Shape) -> int:
+    """Of the decode job that holds most: FastVLM's, with the networks of all exit layers."""
+    exits = knobs.exit_layers(config, model, "fastvlm")
+    networks = len(exits) * network_parameters(config, shape) if exits else 0
+    new_tokens = config.datasets[dataset].max_new_tokens + config.decoding.draft_lengths[-1]
+    return estimate.decode_bytes(shape, knobs.arithmetic(config, model)["dtype"], new_tokens=new_tokens, networks=networks)
+
+
+def training_needs(config: Config, model: str, shape: Shape, counts: Mapping[str, Counts]) -> dict[str, int | None]:
+    """Stage -> bytes, of those that make imitation networks; None where the number of texts is not known."""
+    if not knobs.exit_layers(config, model, "fastvlm"):
+        return {}
+    dtype = knobs.arithmetic(config, model)["dtype"]
+    longest = max(dataset.max_new_tokens for dataset in config.datasets.values())
+    texts = _texts(config, counts)
+    lesson = None if texts is None else Lesson(texts, longest, config.distillation.batch)
+    needs = {"distill": lesson and estimate.distill_bytes(shape, dtype, lesson, network=network_parameters(config, shape))}
+    if config.distillation.text == "generated":
+        batch = config.distillation.generation_batch
+        needs["texts"] = estimate.texts_bytes(shape, dtype, new_tokens=longest, batch=batch)
+    return needs
+
+
+def network_parameters(config: Config, shape: Shape) -> int:
+    """Of one imitation network."""
+    return estimate.network_parameters(shape, config.methods.fastvlm.network)
+
+
+def _texts(config: Config, counts: Mapping[str, Counts]) -> int | None:
+    """Texts that a network learns from and is checked on, over all datasets."""
+    validation = [own["validation"] for own in counts.values()]
+    return None if None in validation else sum(validation) + sum(train_texts(config, own) for own in counts.values())
