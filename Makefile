@@ -6,7 +6,7 @@ RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 EXPERIMENT ?= scenes
 FOLDER ?=
 
-.PHONY: experiment smoke folder-given photos test lint publish schema
+.PHONY: experiment smoke folder-given photos test lint publish schema memory
 .DELETE_ON_ERROR:
 
 experiment: $(INSTALLED)
@@ -34,6 +34,9 @@ publish: $(INSTALLED)
 
 schema: $(INSTALLED)
 	$(RUN) fastvlm schema > workflow/schemas/config.schema.yaml
+
+memory: $(INSTALLED)
+	$(RUN) python -m benchmarks.memory
 
 # The stamp is made last, so that an installation that was interrupted is begun again.
 $(INSTALLED): pyproject.toml
