@@ -11,16 +11,20 @@ HEADROOM = 1.15  # of the weights: what loading and deciding may hold beside the
 BASE_BYTES = 600_000_000  # Python, torch and the activations of one sequence
 PROMPT_WORDS = 64  # tokens of a prompt's text; those of this project's tasks have fewer
 TRAINING_COPIES = 4  # float32 weights, their gradients and AdamW's two moments
+STATES_COPIES = 3  # of what is learnt from: the texts' own, an epoch's padded batches, and the next epoch's
 LOGITS_COPIES = 4  # of both distributions in the loss: logits and log-probabilities
+WIDEST = 8  # values of a token at once in a layer's feed-forward, in units of the hidden size
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """A distillation: texts whose states are kept, tokens of the longest, and texts a step."""
+    """A distillation: texts, the tokens of all of them and of the longest, texts a step, and texts that are read at once."""
 
     texts: int
-    text_tokens: int
+    spoken: int
+    longest: int
     batch: int
+    read_at_once: int
 
 
 def weights_bytes(shape: Shape, dtype: str) -> int:
@@ -61,12 +65,18 @@ def decode_bytes(shape: Shape, dtype: str, *, new_tokens: int, networks: int) ->
 
 def texts_bytes(shape: Shape, dtype: str, *, new_tokens: int, batch: int) -> int:
     """Generating the texts of a batch of images at once."""
-    return load_bytes(shape, dtype) + batch * cache_bytes_a_token(shape, dtype) * (prompt_tokens(shape) + new_tokens)
+    caches = batch * cache_bytes_a_token(shape, dtype) * (prompt_tokens(shape) + new_tokens)
+    return load_bytes(shape, dtype) + caches + reading_bytes(shape, dtype, batch * prompt_tokens(shape))
 
 
 def distill_bytes(shape: Shape, dtype: str, lesson: Lesson, *, network: int) -> int:
     """Training a network of so many parameters beside the frozen model, with the states of all texts kept."""
-    read = 0 if shape.family == "blip2-t5" else prompt_tokens(shape)  # what precedes the text in the decoder
-    states = lesson.texts * (read + 2 * lesson.text_tokens) * shape.hidden * BYTES[dtype]
-    logits = LOGITS_COPIES * lesson.batch * lesson.text_tokens * shape.vocabulary * 4
-    return load_bytes(shape, dtype) + network * 4 * TRAINING_COPIES + states + logits
+    states = STATES_COPIES * (lesson.texts * prompt_tokens(shape) + 2 * lesson.spoken) * shape.hidden * BYTES[dtype]
+    reading = reading_bytes(shape, dtype, lesson.read_at_once * (prompt_tokens(shape) + lesson.longest))
+    logits = max(LOGITS_COPIES * lesson.batch, 2 * lesson.read_at_once) * lesson.longest * shape.vocabulary * 4
+    return load_bytes(shape, dtype) + network * 4 * TRAINING_COPIES + states + max(reading, logits)
+
+
+def reading_bytes(shape: Shape, dtype: str, tokens: int) -> int:
+    """What a layer holds while the model reads so many tokens at once."""
+    return tokens * WIDEST * shape.hidden * BYTES[dtype]

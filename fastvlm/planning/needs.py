@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from fastvlm import knobs
 from fastvlm.config import Config
+from fastvlm.imitation.distill import EVALUATION_BATCH
 from fastvlm.planning import estimate
 from fastvlm.planning.estimate import Lesson
 from fastvlm.planning.hours import Counts, train_texts
@@ -26,8 +27,7 @@ def training_needs(config: Config, model: str, shape: Shape, counts: Mapping[str
         return {}
     dtype = knobs.arithmetic(config, model)["dtype"]
     longest = max(dataset.max_new_tokens for dataset in config.datasets.values())
-    texts = _texts(config, counts)
-    lesson = None if texts is None else Lesson(texts, longest, config.distillation.batch)
+    lesson = _lesson(config, counts)
     needs = {"distill": lesson and estimate.distill_bytes(shape, dtype, lesson, network=network_parameters(config, shape))}
     if config.distillation.text == "generated":
         batch = config.distillation.generation_batch
@@ -40,7 +40,11 @@ def network_parameters(config: Config, shape: Shape) -> int:
     return estimate.network_parameters(shape, config.methods.fastvlm.network)
 
 
-def _texts(config: Config, counts: Mapping[str, Counts]) -> int | None:
-    """Texts that a network learns from and is checked on, over all datasets."""
-    validation = [own["validation"] for own in counts.values()]
-    return None if None in validation else sum(validation) + sum(train_texts(config, own) for own in counts.values())
+def _lesson(config: Config, counts: Mapping[str, Counts]) -> Lesson | None:
+    """What a network learns from and is checked on, over all datasets; texts count as long as they may become."""
+    if any(own["validation"] is None for own in counts.values()):
+        return None
+    texts = {name: train_texts(config, own) + own["validation"] for name, own in counts.items()}
+    limits = {name: dataset.max_new_tokens for name, dataset in config.datasets.items()}
+    spoken = sum(texts[name] * limits[name] for name in texts)
+    return Lesson(sum(texts.values()), spoken, max(limits.values()), config.distillation.batch, EVALUATION_BATCH)

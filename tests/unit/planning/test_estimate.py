@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from fastvlm.planning import estimate
@@ -34,14 +32,19 @@ def test_decoding_holds_two_caches_and_the_networks():
     assert estimate.decode_bytes(SHAPE, "float32", new_tokens=12, networks=100) == LOADED + 2 * 128 * tokens + 400
 
 
-def test_generating_texts_holds_a_cache_an_image():
-    assert estimate.texts_bytes(SHAPE, "float32", new_tokens=12, batch=3) == LOADED + 3 * 128 * 80
+def test_generating_texts_holds_a_cache_an_image_and_reads_all_prompts_at_once():
+    reading = 3 * 68 * 8 * 8 * 4
+    assert estimate.texts_bytes(SHAPE, "float32", new_tokens=12, batch=3) == LOADED + 3 * 128 * 80 + reading
 
 
-@pytest.mark.parametrize(("family", "read"), [("blip2-opt", 68), ("blip2-t5", 0)])
-def test_distilling_holds_optimizer_states_and_logits(family, read):
-    states = 5 * (read + 12 + 12) * 8 * 4
-    logits = 4 * (2 * 12 * 10 * 4)
-    lesson = Lesson(texts=5, text_tokens=12, batch=2)
-    shape = replace(SHAPE, family=family)
-    assert estimate.distill_bytes(shape, "float32", lesson, network=100) == LOADED + 100 * 16 + states + logits
+@pytest.mark.parametrize(
+    ("read_at_once", "busiest"),
+    [
+        (0, 4 * 2 * 12 * 10 * 4),  # the loss: four times the logits of two texts of 12 tokens
+        (20, 20 * (68 + 12) * 8 * 8 * 4),  # the frozen model reading 20 texts
+    ],
+)
+def test_distilling_holds_optimizer_states_and_logits(read_at_once, busiest):
+    states = 3 * (5 * 68 + 2 * 50) * 8 * 4
+    lesson = Lesson(texts=5, spoken=50, longest=12, batch=2, read_at_once=read_at_once)
+    assert estimate.distill_bytes(SHAPE, "float32", lesson, network=100) == LOADED + 100 * 16 + states + busiest
