@@ -12,65 +12,36 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
-from transformers import (
-    Blip2Config,
-    Blip2ForConditionalGeneration,
-    Blip2QFormerConfig,
-    Blip2VisionConfig,
-    CLIPVisionConfig,
-    GenerationConfig,
-    LlamaConfig,
-    LlavaConfig,
-    LlavaForConditionalGeneration,
-    OPTConfig,
-    T5Config,
-)
+from transformers import Blip2ForConditionalGeneration, GenerationConfig, LlavaForConditionalGeneration, PreTrainedModel
 
 from fastvlm.errors import UserError
+from fastvlm.models.architectures import IMAGE, configuration
 from fastvlm.models.weights import load_model
+from tests import tiny
 
-PICTURE = {"image_size": 8, "patch_size": 4, "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
-IMAGE_TOKEN, IMAGE_TOKENS = 3, 4
-OPT = {"vocab_size": 50, "hidden_size": 16, "ffn_dim": 32, "word_embed_proj_dim": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
-T5 = {"vocab_size": 50, "d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 2, "num_heads": 2, "feed_forward_proj": "gated-gelu"}
-LLAMA = {"vocab_size": 50, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+LAYERS, VOCABULARY = 2, 50
+UNTIED = ("llava-untied", "blip2-t5-untied")  # as LLaVA-1.5, and as Flan-T5, whose config transformers always reads as tied
 
 
-def llava(**text):
-    config = LlavaConfig(vision_config=CLIPVisionConfig(**PICTURE), text_config=LlamaConfig(**LLAMA, **text), image_token_index=IMAGE_TOKEN)
-    return LlavaForConditionalGeneration(config)
-
-
-def blip2(text):
-    qformer = Blip2QFormerConfig(
-        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16, encoder_hidden_size=16, vocab_size=50
-    )
-    parts = {"vision_config": Blip2VisionConfig(**PICTURE), "qformer_config": qformer, "text_config": text}
-    return Blip2ForConditionalGeneration(Blip2Config(**parts, num_query_tokens=IMAGE_TOKENS, image_token_index=IMAGE_TOKEN))
-
-
-def untied():
-    """As Flan-T5: a head of its own, though transformers' T5 config always says that it is tied."""
-    model = MODELS["blip2-t5"]()
-    model.get_output_embeddings().weight = torch.nn.Parameter(torch.randn(50, 16))
+def build(name: str) -> PreTrainedModel:
+    """Tiny and random, of a family or of one of those that have a head of their own."""
+    family = name.removesuffix("-untied")
+    config = configuration(tiny.knobs(family), VOCABULARY, LAYERS)
+    if name == "llava-untied":
+        config.text_config.tie_word_embeddings = config.tie_word_embeddings = False
+    model = (LlavaForConditionalGeneration if family == "llava" else Blip2ForConditionalGeneration)(config)
+    if name in UNTIED:
+        head = model.get_output_embeddings()
+        head.weight = torch.nn.Parameter(torch.randn_like(head.weight))
     return model
 
 
-MODELS = {
-    "llava": llava,
-    "llava-tied": lambda: llava(tie_word_embeddings=True),
-    "blip2-opt": lambda: blip2(OPTConfig(**OPT)),
-    "blip2-t5": lambda: blip2(T5Config(**T5, decoder_start_token_id=0)),
-    "blip2-t5-untied": untied,
-}
-
-
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=(*tiny.FAMILIES, *UNTIED))
 def folder(request, tmp_path_factory):
     """A tiny random checkpoint of each class, in several files, with an end of text that config.json does not name."""
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp(request.param)
-    model = MODELS[request.param]()
+    model = build(request.param)
     model.generation_config = GenerationConfig(eos_token_id=[7, 9], pad_token_id=1)
     model.save_pretrained(folder, max_shard_size="20KB")
     assert len(list(folder.glob("*.safetensors"))) > 1
@@ -80,7 +51,7 @@ def folder(request, tmp_path_factory):
 @pytest.fixture
 def whole(tmp_path):
     """A tiny LLaVA in one file."""
-    llava().save_pretrained(tmp_path)
+    build("llava-untied").save_pretrained(tmp_path)
     return tmp_path
 
 
@@ -89,8 +60,9 @@ def from_pretrained(folder: Path, dtype: torch.dtype):
     return getattr(transformers, architecture).from_pretrained(folder, dtype=dtype)
 
 
-def answer(model) -> torch.Tensor:
-    inputs = {"input_ids": torch.tensor([[IMAGE_TOKEN] * IMAGE_TOKENS + [5, 6]]), "pixel_values": torch.ones(1, 3, 8, 8, dtype=model.dtype)}
+def answer(model: PreTrainedModel) -> torch.Tensor:
+    tokens = getattr(model.config, "num_query_tokens", None) or model.config.image_seq_length
+    inputs = {"input_ids": torch.tensor([[IMAGE] * tokens + [5, 6]]), "pixel_values": torch.ones(1, 3, 48, 48, dtype=model.dtype)}
     if model.config.text_config.is_encoder_decoder:
         inputs["decoder_input_ids"] = torch.tensor([[0, 8]])
     return model(**inputs).logits
@@ -113,11 +85,11 @@ def test_model_is_the_one_that_from_pretrained_loads(folder, dtype):
 def test_tied_weights_are_one(folder):
     model = load_model(folder, torch.float32)
     tied = model.get_input_embeddings().weight is model.get_output_embeddings().weight
-    assert tied == (not folder.name.startswith(("llava0", "blip2-t5-untied")))
+    assert tied == (not folder.name.startswith(UNTIED))
 
 
 def test_float16_keeps_the_query_tokens_in_float32(tmp_path):
-    blip2(OPTConfig(**OPT)).save_pretrained(tmp_path)
+    build("blip2-opt").save_pretrained(tmp_path)
     model = load_model(tmp_path, torch.float16)
     assert model.query_tokens.dtype == torch.float32
     assert model.get_output_embeddings().weight.dtype == torch.float16
