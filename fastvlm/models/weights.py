@@ -8,7 +8,6 @@ transformers, which takes our tensors as a state dict and asks for each when it 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,14 +17,13 @@ from typing import Any
 
 import torch
 import transformers
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor
 from transformers import AutoConfig, GenerationConfig, PreTrainedModel
 from transformers.utils import logging
 
 from fastvlm.errors import UserError
-
-WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+from fastvlm.models.checkpoint import open_weights, weight_files
 
 
 def load_model(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
@@ -63,22 +61,10 @@ class StoredTensor:
 
 def _stored_tensors(folder: Path) -> dict[str, StoredTensor]:
     stored: dict[str, StoredTensor] = {}
-    for file in _files(folder):
-        try:
-            with safe_open(file, "pt") as tensors:
-                stored |= {name: StoredTensor(file, name) for name in tensors.keys()}  # noqa: SIM118 (no mapping, only keys())
-        except (OSError, SafetensorError) as error:
-            reason = str(error).replace("\n", " ")
-            raise UserError(f"{file}: not a whole safetensors file ({reason}); copy or fetch the checkpoint again") from None
+    for file in weight_files(folder):
+        with open_weights(file) as tensors:
+            stored |= {name: StoredTensor(file, name) for name in tensors.keys()}  # noqa: SIM118 (no mapping, only keys())
     return stored
-
-
-def _files(folder: Path) -> list[Path]:
-    if (folder / WHOLE).is_file():
-        return [folder / WHOLE]
-    if not (folder / INDEX).is_file():
-        raise UserError(f"{folder}: no weights; expected {WHOLE}, or {INDEX} with the files that it names")
-    return [folder / name for name in sorted(set(json.loads((folder / INDEX).read_text())["weight_map"].values()))]
 
 
 def _generation_config(folder: Path) -> GenerationConfig | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from fastvlm import knobs, run_lock
 from fastvlm.config import load_config
 from fastvlm.errors import UserError
+from fastvlm.models.checkpoint import checkpoint_files
 from fastvlm.provenance import code_digest
 
 
@@ -28,6 +29,10 @@ RESULTS, FIGURES, LOGS = (f"{top}/{CONFIG.experiment}" for top in ("results", "f
 METHODS = knobs.methods(CONFIG)
 DRAFTING = knobs.drafting_methods(CONFIG)
 TRAINED = [name for name, model in CONFIG.models.items() if model.source == "train"]
+FETCHED = [name for name, model in CONFIG.models.items() if model.source == "hub"]
+FOLDER_FILES = {
+    name: or_stop(checkpoint_files, Path(model.path)) for name, model in CONFIG.models.items() if model.source == "folder"
+}
 DRAWN = [name for name, dataset in CONFIG.datasets.items() if dataset.source == "scenes"]
 MANIFESTS = expand("{results}/data/{dataset}.jsonl", results=RESULTS, dataset=CONFIG.datasets)
 
@@ -74,12 +79,16 @@ def captions_file(wildcards):
 
 def model_folder(wildcards):
     model = CONFIG.models[wildcards.model]
-    return f"{RESULTS}/models/{wildcards.model}" if model.source == "train" else model.path
+    return model.path if model.source == "folder" else f"{RESULTS}/models/{wildcards.model}"
 
 
 def model_files(wildcards):
-    """The files of a checkpoint that a stage cannot do without."""
-    return [f"{model_folder(wildcards)}/{file}" for file in ("model.safetensors", "config.json", "tokenizer.json")]
+    """The files of a checkpoint that a stage cannot do without; of one from the hub, that which says where in the cache it is."""
+    if wildcards.model in FOLDER_FILES:
+        return FOLDER_FILES[wildcards.model]
+    source = CONFIG.models[wildcards.model].source
+    names = ("model.safetensors", "config.json", "tokenizer.json") if source == "train" else ("source.json",)
+    return [f"{model_folder(wildcards)}/{name}" for name in names]
 
 
 def imitation_networks(wildcards):
