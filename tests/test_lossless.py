@@ -111,8 +111,8 @@ def test_a_wrong_verification_would_be_seen(cut_target, monkeypatch):
     target = cut_target
     prefix = target.prefill(target.prepare(EXAMPLES[2]), 30, {1})
 
-    def gullible(drafts, logits):
-        return [*drafts.tolist(), int(logits[-1].argmax())], len(drafts)
+    def gullible(drafts, choices):
+        return [*drafts.tolist(), int(choices[-1])], len(drafts)
 
     monkeypatch.setattr(speculative, "verify_greedy", gullible)
     drafter = EarlyExit(1)

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from fastvlm.decoding.replay import Replay
 from fastvlm.decoding.stopwatch import timed
 from fastvlm.decoding.trace import Trace
 from fastvlm.models.target import Target
@@ -25,13 +26,15 @@ def compete(acts: Sequence[Callable[[], Trace]], *, repeats: int, turn: int, dev
     return traces, [median(times) for times in seconds]
 
 
-def outcome(target: Target, trace: Trace, baseline: list[int]) -> dict[str, Any]:
-    """What was said, how it was found, and whether it is what plain decoding says."""
+def outcome(target: Target, trace: Trace, baseline: Replay) -> dict[str, Any]:
+    """What was said, how it was found, whether it is what plain decoding says, and by how much of a logit it is not."""
+    position = first_difference(trace.tokens, baseline.tokens)
     return {
         "text": target.to_text(trace.tokens),
         "output_tokens": len(trace.tokens),
-        "equal_to_baseline": trace.tokens == baseline,
-        "first_difference": first_difference(trace.tokens, baseline),
+        "equal_to_baseline": position is None,
+        "first_difference": position,
+        "logit_gap": baseline.gap(trace.tokens, position),
         "passes": trace.passes,
     }
 

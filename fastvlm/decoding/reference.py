@@ -11,6 +11,7 @@ from torch import Tensor
 from fastvlm.data.example import Example
 from fastvlm.decoding import contenders
 from fastvlm.decoding.compare import compete, outcome
+from fastvlm.decoding.replay import Replay
 from fastvlm.decoding.stopwatch import timed
 from fastvlm.decoding.trace import Trace
 from fastvlm.models.target import Target
@@ -31,7 +32,7 @@ def measure(knobs: dict[str, Any], target: Target, example: Example, *, turn: in
         "prompt_tokens": prefix.length,
         "exit_layer": None,
         "draft_length": None,
-        **outcome(target, traces[1], traces[0].tokens),
+        **outcome(target, traces[1], Replay(target, inputs, traces[0].tokens)),
         "prefill_seconds": one_token,
         "decode_seconds": whole - one_token,
         "baseline_prefill_seconds": prefill_seconds,

@@ -14,6 +14,7 @@ from fastvlm.data.example import Example, read_manifest
 from fastvlm.decoding import contenders, reference
 from fastvlm.decoding.compare import compete, outcome
 from fastvlm.decoding.contenders import Contender
+from fastvlm.decoding.replay import Replay
 from fastvlm.decoding.stopwatch import timed
 from fastvlm.methods import DRAFTING
 from fastvlm.models.load import load_target
@@ -34,7 +35,7 @@ def decode(knobs: dict[str, Any], model: Path, manifest: Path, split: str, imita
         measure_one = partial(measure, knobs, target, contenders.groups(knobs, target, model, imitations))
     for example in examples[: knobs["warmup"]]:
         list(measure_one(example, turn=0))
-    key = {name: knobs[name] for name in ("experiment", "model", "dataset")} | {"split": split, "method": knobs["method"]}
+    key = {name: knobs[name] for name in ("experiment", "model", "dataset", "dtype")} | {"split": split, "method": knobs["method"]}
     key["policy"] = "fixed" if knobs["method"] in DRAFTING else ""
     turns = enumerate(progress(examples, f"{knobs['method']} on {knobs['dataset']} {split}"))
     write_rows(output, ({**key, **row} for turn, example in turns for row in measure_one(example, turn=turn)))
@@ -53,7 +54,8 @@ def measure(
     for group in groups:
         acts = [partial(contender.decode, prefix) for contender in (baseline, *group)]
         traces, seconds = compete(acts, repeats=knobs["repeats"], turn=turn, device=device)
+        said = Replay(target, inputs, traces[0].tokens)
         for contender, trace, decode_seconds in zip(group, traces[1:], seconds[1:], strict=True):
             timing = {"prefill_seconds": prefill_seconds, "decode_seconds": decode_seconds, "baseline_decode_seconds": seconds[0]}
             setting = {"exit_layer": contender.exit_layer, "draft_length": contender.draft_length}
-            yield shared | setting | outcome(target, trace, traces[0].tokens) | timing
+            yield shared | setting | outcome(target, trace, said) | timing

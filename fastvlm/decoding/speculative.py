@@ -29,14 +29,14 @@ def decode(decoder: Decoder, drafter: Drafter, prefix: Prefix, *, draft_length: 
         # A round gives one token more than it accepts: drafts beyond the limit would be thrown away.
         most = min(draft_length, limit - len(trace.tokens) - 1)
         drafts, states = draft(decoder, drafter, cache, token, most=most, end_tokens=end_tokens)
-        logits = decoder.head(decoder.run(states, cache, cache.length, first=drafter.exit_layer))
-        tokens, accepted = verify_greedy(drafts, logits)
+        choices = decoder.head(decoder.run(states, cache, cache.length, first=drafter.exit_layer)).argmax(-1)
+        tokens, accepted = verify_greedy(drafts, choices)
         text = up_to_end(tokens, end_tokens)
         drafter.keep(states, len(drafts), accepted)
         trace.passes.append((cache.length, len(drafts), min(accepted, len(text))))
         cache.length += accepted + 1
         trace.tokens += text
-        token = drafts.new_tensor(tokens[-1:])
+        token = choices[accepted : accepted + 1]
     return trace
 
 

@@ -11,21 +11,21 @@ import torch
 from torch import Tensor
 
 
-def verify_greedy(drafts: Tensor, logits: Tensor) -> tuple[list[int], int]:
+def verify_greedy(drafts: Tensor, choices: Tensor) -> tuple[list[int], int]:
     """How many drafts stand, and the token that follows them.
 
-    `drafts` is [k] (k may be 0); `logits` is [k + 1, vocabulary], row i the full model's after the pending token and
-    the first i drafts. Returns (the accepted drafts followed by the full model's own token, the number accepted): the
-    longest prefix of drafts equal to the full model's choices, then its correction, or its bonus if all stand.
+    `drafts` is [k] (k may be 0); `choices` is [k + 1], entry i the full model's after the pending token and the first i
+    drafts. Returns (the accepted drafts followed by the full model's own token, the number accepted): the longest prefix
+    of drafts equal to the full model's choices, then its correction, or its bonus if all stand.
     """
-    drafted, chosen = _to_lists(drafts, logits.argmax(-1))
+    drafted, chosen = _to_lists(drafts, choices)
     accepted = 0
     while accepted < len(drafted) and drafted[accepted] == chosen[accepted]:
         accepted += 1
     return chosen[: accepted + 1], accepted
 
 
-def _to_lists(drafts: Tensor, chosen: Tensor) -> tuple[list[int], list[int]]:
+def _to_lists(drafts: Tensor, choices: Tensor) -> tuple[list[int], list[int]]:
     """Both in one copy from the device: the only time that a round waits for it."""
-    both = torch.cat((drafts, chosen)).tolist()
+    both = torch.cat((drafts, choices)).tolist()
     return both[: len(drafts)], both[len(drafts) :]

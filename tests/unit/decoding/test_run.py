@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from fastvlm.data.example import write_manifest
+from fastvlm.decoding import reference, speculative
 from fastvlm.decoding.run import decode
+from fastvlm.decoding.trace import Trace
 from fastvlm.errors import UserError
 from fastvlm.imitation.network import build_network
 from fastvlm.imitation.store import fingerprint, save_network
@@ -47,7 +49,7 @@ def test_one_row_an_example_exit_layer_and_draft_length(tmp_path, checkpoint, ma
     assert settings == [(f"test-{i}", n, k) for i in range(3) for n in (1, 3) for k in (1, 3)]
     assert all(row["equal_to_baseline"] and row["first_difference"] is None for row in rows)
     assert all(row["decode_seconds"] > 0 and row["prefill_seconds"] == row["baseline_prefill_seconds"] > 0 for row in rows)
-    assert {row["policy"] for row in rows} == {"fixed"}
+    assert {(row["policy"], row["dtype"], row["logit_gap"]) for row in rows} == {("fixed", "float32", None)}
 
 
 @pytest.mark.parametrize("method", ["baseline", "generate"])
@@ -63,6 +65,25 @@ def test_fastvlm_is_lossless_and_needs_the_networks_it_was_configured_with(tmp_p
     assert len(rows) == 6 and all(row["equal_to_baseline"] for row in rows)
     with pytest.raises(UserError, match=r"exit layers \[2\] were given; expected \[3\]"):
         run(tmp_path, checkpoint, manifest, [imitation], method="fastvlm", exit_layers=[3])
+
+
+def test_a_text_that_differs_says_where_and_by_how_much(tmp_path, checkpoint, manifest, monkeypatch):
+    """A verifier that believes every draft: what law 1 would call an error is counted, not hidden."""
+
+    def gullible(drafts, choices):
+        return [*drafts.tolist(), int(choices[-1])], len(drafts)
+
+    monkeypatch.setattr(speculative, "verify_greedy", gullible)
+    rows = run(tmp_path, checkpoint, manifest, method="ssd", exit_layers=[1], draft_lengths=[3])
+    differing = [row for row in rows if not row["equal_to_baseline"]]
+    assert differing and all(row["first_difference"] >= 1 and row["logit_gap"] > 0 for row in differing)
+
+
+def test_a_first_token_that_differs_has_a_gap_too(tmp_path, checkpoint, manifest, monkeypatch):
+    """`generate` runs a prefill of its own."""
+    monkeypatch.setattr(reference, "generate", lambda target, inputs, limit: Trace([7] * limit))
+    rows = run(tmp_path, checkpoint, manifest, method="generate")
+    assert all(row["first_difference"] == 0 and row["logit_gap"] > 0 for row in rows)
 
 
 def test_a_network_of_another_backbone_is_refused(tmp_path, manifest, imitation):
