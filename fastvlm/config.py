@@ -71,6 +71,7 @@ class Distillation(Knobs):
     text: Literal["generated", "references"] = Field(description="what it learns on: the model's own text for train images, or references")
     examples: Count = Field(description="train images of each dataset, count at most")
     generation_batch: Count = Field(description="images that the model speaks of at once when it generates the text, count")
+    threads: Count = Field(description="CPU threads that generate the text and train a network, count; the weights depend on it")
     epochs: Count = Field(description="passes over the text, count; the best on validation is kept")
     batch: Count = Field(description="examples a step, count")
     learning_rate: Positive = Field(description="peak learning rate of AdamW")
@@ -89,6 +90,7 @@ class Decoding(Knobs):
     """How decoding is run and timed."""
 
     draft_lengths: Ascending = Field(description="tokens drafted before a verification; each is measured")
+    timed: bool = Field(description="true: each of these jobs has the machine to itself; false: no time that they note means anything")
     warmup: Steps = Field(description="examples decoded before the stopwatch counts, count")
     repeats: Count = Field(description="timed runs of each example, of which the median stands, count")
     threads: Count = Field(description="CPU threads that timed stages compute with, count; for small models one is fastest")

@@ -40,6 +40,7 @@ class Training(Knobs):
     """How a small model learns to see and speak."""
 
     precision: Literal["float32", "bfloat16"] = Field(description="arithmetic of the forward pass; weights stay float32")
+    threads: Count = Field(description="CPU threads of a training, count; the weights depend on it")
     batch: Count = Field(description="examples a step, count")
     word_steps: Steps = Field(description="steps in which the vision tower alone learns which words an image calls for, count")
     word_rate: Positive = Field(description="peak learning rate of these steps")

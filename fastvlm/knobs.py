@@ -43,6 +43,7 @@ def texts(config: Config, model: str) -> dict[str, Any]:
     """`max_new_tokens` is a list in the order of the manifests."""
     return {
         **arithmetic(config, model),
+        "threads": config.distillation.threads,
         "examples": config.distillation.examples,
         "generation_batch": config.distillation.generation_batch,
         "max_new_tokens": [dataset.max_new_tokens for dataset in config.datasets.values()],
@@ -86,7 +87,8 @@ def cost(config: Config, model: str) -> dict[str, Any]:
 
 
 def tables(config: Config) -> dict[str, Any]:
-    return {"seed": config.seed, "threads": config.decoding.threads, **_plain(config.statistics)}
+    how = {"threads": config.decoding.threads, "timed": config.decoding.timed}
+    return {"seed": config.seed, **how, **_plain(config.statistics)}
 
 
 def quality(config: Config) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def write_tables(knobs: dict[str, Any], rows: list[Path], cost: list[Path], sele
     """Write the tables of `COLUMNS` and `provenance.json` into the folder `output`, and print the selected settings.
 
     `rows` are decode rows of the test split, `cost` the measured costs; knobs: `seed`, `resamples`, `confidence` (0 to 1),
-    `context_bin` (tokens) and `threads`, which is noted in the provenance.
+    `context_bin` (tokens); `threads` and `timed`, which are noted in the provenance.
     Raises `UserError` before any table is written where a row is missing, doubled or impossible.
     """
     from fastvlm.provenance import machine
@@ -49,7 +49,7 @@ def write_tables(knobs: dict[str, Any], rows: list[Path], cost: list[Path], sele
     screen = summarise(keep_selected(tables["speedup"], chosen), keep_selected(tables["acceptance"], chosen))
     for name, columns in COLUMNS.items():
         write_table(output / f"{name}.csv", (*KEY_COLUMNS, *columns), tables[name])
-    write_json(output / "provenance.json", machine() | {"threads": knobs["threads"]})
+    write_json(output / "provenance.json", machine() | {name: knobs[name] for name in ("threads", "timed")})
     print(screen)
 
 

@@ -11,7 +11,7 @@ from fastvlm.table_file import KEY_COLUMNS, read_table, write_table
 from fastvlm.tables import write_tables
 from tests.rows_factory import cost_rows, write_decode_files
 
-KNOBS = {"seed": 1, "resamples": 200, "confidence": 0.95, "context_bin": 16, "threads": 1}
+KNOBS = {"seed": 1, "resamples": 200, "confidence": 0.95, "context_bin": 16, "threads": 1, "timed": True}
 DATASETS = ("scenes-caption", "scenes-description")
 
 

@@ -31,7 +31,10 @@ def write_config(project, name, **changes):
     [
         ({"sede": 1}, "sede: unknown key, did you mean 'seed'?"),
         ({"seed": "one"}, "seed: found 'one', expected a valid integer"),
-        ({"decoding": {"draft_lengths": [0], "warmup": 1, "repeats": 1, "threads": 1}}, "decoding.draft_lengths[0]: found 0, expected"),
+        (
+            {"decoding": {"timed": True, "draft_lengths": [0], "warmup": 1, "repeats": 1, "threads": 1}},
+            "decoding.draft_lengths[0]: found 0, expected",
+        ),
         ({"methods": {"baseline": {}, "ssd": {"exit_layers": [4]}}}, "methods.ssd.exit_layers: found 4, expected 1 to 3"),
     ],
 )

@@ -58,6 +58,7 @@ def distill(knobs: dict[str, Any], model: Path, manifests: list[Path], texts: Pa
     again, it goes on from its last epoch. Raises `UserError` for an exit layer outside the decoder.
     """
     torch.manual_seed(knobs["seed"])
+    torch.set_num_threads(knobs["threads"])
     backbone = load_backbone(model, knobs)
     check_exit_layer(knobs["exit_layer"], len(backbone.layers))
     lesson = prepare_lesson(knobs, backbone, manifests, texts)

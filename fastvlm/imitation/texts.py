@@ -25,6 +25,7 @@ def generate_texts(knobs: dict[str, Any], model: Path, manifests: list[Path], ou
 
     Batched through transformers' `generate`: here throughput counts and nothing is timed.
     """
+    torch.set_num_threads(knobs["threads"])
     backbone = load_backbone(model, knobs)
     batches = [batch for manifest in manifests for batch in _batches(manifest, knobs["examples"], knobs["generation_batch"])]
     limits = {manifest.stem: limit for manifest, limit in zip(manifests, knobs["max_new_tokens"], strict=True)}

@@ -33,6 +33,7 @@ def pretrain(knobs: dict[str, Any], manifests: list[Path], output: Path) -> None
     Killed and started again with the same knobs and data, it goes on from its last checkpoint.
     """
     torch.manual_seed(knobs["seed"])
+    torch.set_num_threads(knobs["training"]["threads"])
     examples = [example for manifest in manifests for example in read_manifest(manifest, "train")]
     processor = build_processor(knobs, tokenizer_texts(examples, knobs["family"]))
     corpus = Corpus(examples, processor, knobs["family"])

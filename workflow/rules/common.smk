@@ -52,9 +52,9 @@ wildcard_constraints:
     name="[a-z_]+",
 
 
-def all_cores(wildcards):
-    """Known only when jobs are made, not while rules are read."""
-    return workflow.cores
+def timed_cores(wildcards):
+    """All of the machine's, so that a timed job is alone; their number is known only when jobs are made, not while rules are read."""
+    return workflow.cores if CONFIG.decoding.timed else CONFIG.decoding.threads
 
 
 def to_json(value):

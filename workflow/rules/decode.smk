@@ -17,11 +17,11 @@ rule decode:
         imitations=lambda wildcards, input: each("--imitation", folders(input.networks)),
         knobs=lambda wildcards: to_json(knobs.decode(CONFIG, wildcards.model, wildcards.dataset, wildcards.method)),
         code=code_digest("fastvlm.decoding.run"),
-    threads: all_cores
+    threads: timed_cores
     resources:
         mem_mb=8000,
         runtime=240,
-        stopwatch=1,
+        stopwatch=int(CONFIG.decoding.timed),
     shell:
         "(fastvlm decode --knobs {params.knobs:q} --model {params.folder:q} --manifest {input.manifest:q} --split {wildcards.split}"
         " {params.imitations} --output {output.rows:q}) 2>&1 | tee {log:q}"
@@ -43,11 +43,11 @@ rule cost:
         imitations=lambda wildcards, input: each("--imitation", folders(input.networks)),
         knobs=lambda wildcards: to_json(knobs.cost(CONFIG, wildcards.model)),
         code=code_digest("fastvlm.metrics.cost_model"),
-    threads: all_cores
+    threads: timed_cores
     resources:
         mem_mb=8000,
         runtime=60,
-        stopwatch=1,
+        stopwatch=int(CONFIG.decoding.timed),
     shell:
         "(fastvlm cost --knobs {params.knobs:q} --model {params.folder:q} --manifest {input.manifest:q} {params.imitations}"
         " --output {output.rows:q}) 2>&1 | tee {log:q}"

@@ -16,7 +16,7 @@ rule texts:
         manifests=lambda wildcards, input: each("--manifest", input.manifests),
         knobs=lambda wildcards: to_json(knobs.texts(CONFIG, wildcards.model)),
         code=code_digest("fastvlm.imitation.texts"),
-    threads: all_cores
+    threads: CONFIG.distillation.threads
     resources:
         mem_mb=8000,
         runtime=240,
@@ -45,7 +45,7 @@ rule distill:
             knobs.distill(CONFIG, wildcards.model, wildcards.network, int(wildcards.exit_layer))
         ),
         code=code_digest("fastvlm.imitation.distill"),
-    threads: all_cores
+    threads: CONFIG.distillation.threads
     resources:
         mem_mb=8000,
         runtime=240,

@@ -23,7 +23,7 @@ rule pretrain:
         code=code_digest("fastvlm.models.pretrain"),
     wildcard_constraints:
         model=one_of(TRAINED),
-    threads: all_cores
+    threads: lambda wildcards: CONFIG.models[wildcards.model].training.threads
     resources:
         mem_mb=8000,
         runtime=240,

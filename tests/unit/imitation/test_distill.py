@@ -16,7 +16,8 @@ from fastvlm.imitation.texts import generate_texts
 from tests import tiny
 
 KNOBS = {
-    "seed": 1, "device": "cpu", "dtype": "float32", "text": "generated", "examples": 24, "generation_batch": 8, "max_new_tokens": [10],
+    "seed": 1, "device": "cpu", "dtype": "float32", "text": "generated", "examples": 24, "generation_batch": 8,
+    "max_new_tokens": [10], "threads": 1,
     "network": "transformer", "exit_layer": 2, "epochs": 3, "batch": 8,
     "learning_rate": 3e-3, "cosine_weight": 1.0, "kl_weight": 1.0, "temperature": 1.0,
 }  # fmt: skip

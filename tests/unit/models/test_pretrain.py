@@ -18,7 +18,7 @@ from fastvlm.models.zoo import build_backbone, build_processor, grow
 from tests import tiny
 
 TRAINING = {
-    "precision": "float32", "batch": 8, "word_steps": 4, "word_rate": 2e-3, "vision_rate": 0.3, "checkpoint_every": 3,
+    "precision": "float32", "threads": 1, "batch": 8, "word_steps": 4, "word_rate": 2e-3, "vision_rate": 0.3, "checkpoint_every": 3,
     "stages": [
         {"layers": 2, "share": 0.5, "steps": 4, "learning_rate": 1e-3, "final": 0.5},
         {"layers": 4, "share": 1.0, "steps": 5, "learning_rate": 1e-3, "final": 0.1},
