@@ -12,7 +12,7 @@ from fastvlm.errors import UserError
 from fastvlm.rows import write_text
 
 KEY_COLUMNS = ("experiment", "model", "dataset", "method", "policy", "exit_layer", "draft_length", "examples")
-TEXT_COLUMNS = {"experiment", "model", "dataset", "method", "policy", "stage"}
+TEXT_COLUMNS = {"experiment", "model", "dataset", "method", "policy", "stage", "dtype"}
 
 Record = dict[str, Any]
 

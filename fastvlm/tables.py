@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastvlm.errors import UserError
-from fastvlm.metrics import acceptance, speed
+from fastvlm.metrics import acceptance, precision, speed
 from fastvlm.metrics.bootstrap import Estimate, mean, ratio, resample
 from fastvlm.metrics.runs import Row, Runs, Setting, group, read_runs
 from fastvlm.rows import read_rows, write_json
@@ -27,6 +27,7 @@ COLUMNS = {
     "acceptance_by_context": ("context_low", "context_high", *DRAFTED),
     "acceptance_by_position": ("position", *DRAFTED),
     "accepted_length": ("accepted", "passes"),
+    "precision": precision.COLUMNS,
     "cost": ("tokens_in_pass", *COSTS, "added_parameters", "added_bytes"),
 }
 # transformers' loop does not say how many passes it ran.
@@ -34,7 +35,8 @@ WITHOUT_PASSES = {"generate"}
 
 
 def write_tables(knobs: dict[str, Any], rows: list[Path], cost: list[Path], selection: Path, output: Path) -> None:
-    """Write the tables of `COLUMNS` and `provenance.json` into the folder `output`, and print the selected settings.
+    """Write the tables of `COLUMNS` and `provenance.json` into the folder `output`, and print the selected settings
+    and, line by line, what differs where nothing may.
 
     `rows` are decode rows of the test split, `cost` the measured costs; knobs: `seed`, `resamples`, `confidence` (0 to 1),
     `context_bin` (tokens); `threads` and `timed`, which are noted in the provenance.
@@ -50,7 +52,7 @@ def write_tables(knobs: dict[str, Any], rows: list[Path], cost: list[Path], sele
     for name, columns in COLUMNS.items():
         write_table(output / f"{name}.csv", (*KEY_COLUMNS, *columns), tables[name])
     write_json(output / "provenance.json", machine() | {name: knobs[name] for name in ("threads", "timed")})
-    print(screen)
+    print("\n".join([screen, *precision.broken_promises(tables["precision"])]))
 
 
 def tabulate(knobs: dict[str, Any], runs: Runs) -> dict[str, list[Record]]:
@@ -68,6 +70,7 @@ def tabulate(knobs: dict[str, Any], runs: Runs) -> dict[str, list[Record]]:
 def _records(knobs: dict[str, Any], setting: Setting, rows: list[Row], weights: np.ndarray) -> Iterator[tuple[str, Record]]:
     confidence = knobs["confidence"]
     yield "speedup", _speedup(rows, weights, confidence)
+    yield "precision", precision.differences(rows)
     if setting.method in WITHOUT_PASSES:
         return
     yield "acceptance", _acceptance(rows, weights, confidence)

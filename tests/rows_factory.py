@@ -41,7 +41,7 @@ def decode_row(rng: random.Random, method: str, exit_layer: int | None, draft_le
         "experiment": "scenes", "model": "llava-small", "dataset": "scenes-caption", "split": "test", "method": method,
         "policy": "fixed" if drafts else "", "exit_layer": exit_layer, "draft_length": draft_length,
         "example": "test-0", "text": "A small red circle at the top.", "output_tokens": tokens, "prompt_tokens": 21,
-        "equal_to_baseline": True, "first_difference": None, "passes": ran,
+        "equal_to_baseline": True, "first_difference": None, "logit_gap": None, "dtype": "float32", "passes": ran,
         "prefill_seconds": PREFILL, "decode_seconds": spent * noise, "baseline_decode_seconds": plain, "baseline_prefill_seconds": PREFILL,
     } | fields  # fmt: skip
 

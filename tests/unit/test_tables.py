@@ -17,6 +17,7 @@ DESIGN = {
     "acceptance_by_context": "context_low,context_high,drafted,accepted,acceptance_rate,acceptance_rate_low,acceptance_rate_high",
     "acceptance_by_position": "position,drafted,accepted,acceptance_rate,acceptance_rate_low,acceptance_rate_high",
     "accepted_length": "accepted,passes",
+    "precision": "dtype,different,different_share,first_difference_median,first_difference_min,logit_gap_median,logit_gap_max",
     "cost": "tokens_in_pass,draft_step_seconds,draft_step_seconds_low,draft_step_seconds_high,"
     "target_pass_seconds,target_pass_seconds_low,target_pass_seconds_high,added_parameters,added_bytes",
 }
@@ -95,6 +96,35 @@ def test_a_text_that_differs_lowers_the_share(tmp_path):
     tables = run(tmp_path, paths)
     shares = {record["method"]: record["equal_to_baseline"] for record in read_table(tables / "speedup.csv")}
     assert shares == {"baseline": 0.75, "generate": 1, "ssd": 1, "fastvlm": 1}
+
+
+def differing(path, **fields):
+    """The rows of a decode file, example `test-1` with another text at each setting."""
+    wrong = {"equal_to_baseline": False, "first_difference": 3, "logit_gap": 0.25} | fields
+    write_rows(path, [row | (wrong if row["example"] == "test-1" else {}) for row in read_rows(path)])
+
+
+def test_a_draft_that_changes_a_text_in_float32_is_said_aloud(tmp_path, capsys):
+    paths = write_decode_files(tmp_path, 4)
+    for path in paths[1:3]:  # generate, of another engine, promises nothing
+        differing(path)
+    records = [record for record in read_table(run(tmp_path, paths) / "precision.csv") if record["different"]]
+    assert [(record["method"], record["different_share"]) for record in records] == [("generate", 0.25)] + [("ssd", 0.25)] * 8
+    warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: ")]
+    assert len(warnings) == 8
+    assert warnings[0] == (
+        "warning: llava-small/scenes-caption/ssd exit layer 4 draft length 1: 1 of 4 texts differ from plain decoding's in float32,"
+        " expected none; see precision.csv"
+    )
+
+
+def test_half_precision_is_counted_without_a_warning(tmp_path, capsys):
+    paths = write_decode_files(tmp_path, 4, dtype="bfloat16")
+    differing(paths[3])
+    records = read_table(run(tmp_path, paths) / "precision.csv")
+    assert {record["dtype"] for record in records} == {"bfloat16"}
+    assert sum(record["different"] for record in records) == 8
+    assert "warning" not in capsys.readouterr().out
 
 
 def run(folder, paths, output="tables", cost=None):

@@ -1,7 +1,7 @@
 """Decode rows and costs -> tables."""
 
 TEST_ROWS = decode_rows("test", METHODS)
-SUMMED = ["speedup", "acceptance", "acceptance_by_context", "acceptance_by_position", "accepted_length", "cost"]
+SUMMED = ["speedup", "acceptance", "acceptance_by_context", "acceptance_by_position", "accepted_length", "precision", "cost"]
 TABLES = expand(
     "{results}/{table}.csv",
     results=RESULTS,
