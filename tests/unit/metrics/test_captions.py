@@ -30,7 +30,7 @@ def java_first(monkeypatch):
 
 def write_references(path, examples=6, split="test"):
     rng = random.Random(0)
-    made = [Example(f"test-{n}", split, "Describe.", tuple(sentence(rng) for _ in range(5)), "") for n in range(examples)]
+    made = [Example(f"test-{n}", split, "description", "Describe.", tuple(sentence(rng) for _ in range(5)), "") for n in range(examples)]
     write_manifest(path, made)
     return path
 
