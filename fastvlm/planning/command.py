@@ -21,8 +21,9 @@ def plan(configfile: Path, tokens_per_second: list[str], results: Path, *, ask_h
     config = load_config(configfile)
     given = parse_given(tokens_per_second, list(config.models))
     counted = {dataset: count_examples(config, dataset) for dataset in config.datasets}
-    sources = {model: find_source(config, model, ask_hub=ask_hub) for model in config.models}
-    machine, measured = survey(), read_measured(results, config.experiment)
+    own = results / config.experiment
+    sources = {model: find_source(config, model, own, ask_hub=ask_hub) for model in config.models}
+    machine, measured = survey(), read_measured(own) if config.decoding.timed else {}
     rows = make_plan(config, Known(machine, {name: counts for name, (counts, _) in counted.items()}, sources, given, measured))
     if output:
         write_csv(output, rows)

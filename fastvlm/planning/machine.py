@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
+import psutil
+import torch
+from huggingface_hub.constants import HF_HUB_CACHE
+
+from fastvlm.models.memory import CONTAINER
 
 
 @dataclass(frozen=True)
@@ -29,9 +32,6 @@ class Machine:
 
 def survey() -> Machine:
     """The machine that this runs on."""
-    import torch
-    from huggingface_hub.constants import HF_HUB_CACHE
-
     cuda = torch.cuda.get_device_properties(0).total_memory if torch.cuda.is_available() else None
     downloads = Path(HF_HUB_CACHE)
     return Machine(_host_bytes(), cuda, downloads, shutil.disk_usage(_nearest(downloads)).free)
@@ -39,9 +39,9 @@ def survey() -> Machine:
 
 def _host_bytes() -> int:
     """Memory of the machine, or of the container that this runs in."""
-    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    limit = CONTAINER_LIMIT.read_text().strip() if CONTAINER_LIMIT.is_file() else "max"
-    return min(physical, int(limit)) if limit.isdigit() else physical
+    physical, limit = psutil.virtual_memory().total, CONTAINER / "memory.max"
+    own = limit.read_text().strip() if limit.is_file() else "max"
+    return min(physical, int(own)) if own.isdigit() else physical
 
 
 def _nearest(folder: Path) -> Path:

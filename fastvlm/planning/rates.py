@@ -32,9 +32,9 @@ def assume(shape: Shape, dtype: str, device: str) -> Rate:
     return Rate(1 / seconds, "assumed")
 
 
-def read_measured(results: Path, experiment: str) -> Measured:
-    """(model, dataset) -> tokens per second of plain decoding in a finished run; empty where there is none."""
-    path = results / experiment / "speedup.csv"
+def read_measured(results: Path) -> Measured:
+    """(model, dataset) -> tokens per second of plain decoding in a finished run's folder; empty where there is none."""
+    path = results / "speedup.csv"
     records = read_table(path, "model", "dataset", "method", "decode_tokens_per_second") if path.is_file() else []
     baselines = [record for record in records if record["method"] == "baseline" and record["decode_tokens_per_second"]]
     return {(record["model"], record["dataset"]): record["decode_tokens_per_second"] for record in baselines}

@@ -26,7 +26,7 @@ LLAVA = known_checkpoints()["llava-hf/llava-1.5-7b-hf"]
 
 def planned(config, machine, given=None, measured=None):
     counts = {dataset: count_examples(config, dataset)[0] for dataset in config.datasets}
-    sources = {model: find_source(config, model, ask_hub=False) for model in config.models}
+    sources = {model: find_source(config, model, Path("absent"), ask_hub=False) for model in config.models}
     return make_plan(config, Known(machine, counts, sources, given or {}, measured or {})), sources
 
 

@@ -25,11 +25,10 @@ def test_the_order_of_origins():
 
 
 def test_plain_decoding_of_a_finished_run_is_read(tmp_path):
-    assert read_measured(tmp_path, "own") == {}
-    (tmp_path / "own").mkdir()
+    assert read_measured(tmp_path) == {}
     lines = ["model,dataset,method,decode_tokens_per_second", "a,x,baseline,10.5", "a,x,ssd,99", "a,y,baseline,"]
-    (tmp_path / "own/speedup.csv").write_text("\n".join(lines) + "\n")
-    assert read_measured(tmp_path, "own") == {("a", "x"): 10.5}
+    (tmp_path / "speedup.csv").write_text("\n".join(lines) + "\n")
+    assert read_measured(tmp_path) == {("a", "x"): 10.5}
 
 
 def test_given_rates_are_parsed():

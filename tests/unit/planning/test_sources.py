@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from transformers import AutoModelForImageTextToText
@@ -9,6 +11,7 @@ from transformers import AutoModelForImageTextToText
 from fastvlm.errors import UserError
 from fastvlm.models.architectures import configuration
 from fastvlm.planning.sources import find_source
+from fastvlm.rows import write_json
 from tests.unit.planning.experiment import SMOKE, experiment
 
 SIZES = SMOKE["models"]["llava-tiny"]
@@ -24,7 +27,7 @@ def test_a_trained_model_is_the_folder_that_it_becomes(family, tmp_path):
     model.save_pretrained(tmp_path, max_shard_size="100KB")
     assert len(list(tmp_path.glob("*.safetensors"))) > 1
     config = experiment(models={"trained": knobs, "folder": {"source": "folder", "path": str(tmp_path)}})
-    trained, folder = (find_source(config, name, ask_hub=False) for name in config.models)
+    trained, folder = (find_source(config, name, tmp_path, ask_hub=False) for name in config.models)
     assert trained.shape == folder.shape
     assert trained.shape.family == family
     assert trained.shape.parameters.total == sum(weight.numel() for weight in model.parameters())
@@ -35,7 +38,7 @@ def test_a_trained_model_is_the_folder_that_it_becomes(family, tmp_path):
 
 def test_parts_of_a_small_opt():
     knobs = SIZES | QUERIES | {"family": "blip2-opt"}
-    parts = find_source(experiment(models={"trained": knobs}), "trained", ask_hub=False).shape.parameters
+    parts = find_source(experiment(models={"trained": knobs}), "trained", Path("absent"), ask_hub=False).shape.parameters
     attention, feed_forward, norms = 4 * (32 * 32 + 32), 2 * 32 * 64 + 64 + 32, 2 * 2 * 32
     assert parts.decoder == 4 * (attention + feed_forward + norms) + 2 * 32
     assert parts.embeddings == 400 * 32 + (1024 + 2) * 32
@@ -44,5 +47,11 @@ def test_parts_of_a_small_opt():
 
 def test_a_folder_that_is_no_checkpoint_is_refused(tmp_path):
     config = experiment(models={"folder": {"source": "folder", "path": str(tmp_path)}})
-    with pytest.raises(UserError, match=r"no checkpoint; expected config\.json and \*\.safetensors files"):
-        find_source(config, "folder", ask_hub=False)
+    with pytest.raises(UserError, match=r"no config\.json; expected the folder of a checkpoint"):
+        find_source(config, "folder", tmp_path, ask_hub=False)
+
+
+def test_what_was_fetched_into_a_cache_that_was_emptied_is_downloaded_again(tmp_path):
+    source = {"id": "llava-hf/llava-1.5-7b-hf", "commit": "a" * 40, "files": {"config.json": 1}}
+    write_json(tmp_path / "models/known/source.json", source)
+    assert find_source(experiment(), "known", tmp_path, ask_hub=False).download_bytes == 14_130_000_000
