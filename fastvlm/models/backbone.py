@@ -33,6 +33,10 @@ class Backbone(ABC):
     def __init__(self, model: PreTrainedModel, processor: ProcessorMixin):
         self.model, self.processor = model, processor
 
+    @classmethod
+    def check_dtype(cls, dtype: torch.dtype) -> None:
+        """Raise `UserError` for an arithmetic in which this family does not work."""
+
     @property
     @abstractmethod
     def language(self) -> PreTrainedModel:

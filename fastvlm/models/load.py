@@ -1,51 +1,48 @@
-"""A checkpoint folder -> backbone or target, whatever made it."""
+"""A checkpoint -> backbone or target, whatever made it; what cannot run is refused before its weights are read."""
 
 from __future__ import annotations
 
 import gc
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoProcessor
+from transformers import AutoProcessor, ProcessorMixin
 
 from fastvlm.errors import UserError
 from fastvlm.models.backbone import Backbone
+from fastvlm.models.checkpoint import check_processor, checkpoint_folder, family_of
 from fastvlm.models.device import resolve_device, resolve_dtype
 from fastvlm.models.families import FAMILIES
+from fastvlm.models.memory import check_memory
+from fastvlm.models.repair import repair
 from fastvlm.models.target import Target
 from fastvlm.models.weights import load_model
 
-ARCHITECTURES = {"LlavaForConditionalGeneration": "llava", "Blip2ForConditionalGeneration": "blip2"}
 
-
-def load_backbone(folder: Path, knobs: dict[str, Any]) -> Backbone:
-    """Load for inference with the knobs `device` and `dtype`; raises `UserError` for a folder that is no such checkpoint."""
-    family = family_of(folder)
-    model = load_model(folder, resolve_dtype(knobs["dtype"])).to(resolve_device(knobs["device"]))
-    return FAMILIES[family](model, AutoProcessor.from_pretrained(folder))
+def load_backbone(path: Path, knobs: dict[str, Any]) -> Backbone:
+    """Load for inference with the knobs `device` and `dtype`; raises `UserError` for what is no such checkpoint, or does not fit."""
+    folder, device, dtype = checkpoint_folder(path), resolve_device(knobs["device"]), resolve_dtype(knobs["dtype"])
+    family = FAMILIES[family_of(folder)]
+    family.check_dtype(dtype)
+    check_memory(folder, device, dtype)
+    model, processor = load_model(folder, dtype), _load_processor(folder)
+    repair(model, processor)
+    check_processor(folder, model, processor)
+    return family(model.to(device), processor)
 
 
 @torch.inference_mode()
-def load_target(folder: Path, knobs: dict[str, Any]) -> Target:
+def load_target(path: Path, knobs: dict[str, Any]) -> Target:
     """Load for decoding, as `load_backbone` does."""
-    target = Target.of(load_backbone(folder, knobs))
+    target = Target.of(load_backbone(path, knobs))
     gc.freeze()  # what is loaded stays: no collection walks it in the middle of a timed loop
     return target
 
 
-def family_of(folder: Path) -> str:
-    """Which family a checkpoint is of; raises `UserError` for another class."""
-    path = folder / "config.json"
-    if not path.is_file():
-        raise UserError(f"{folder}: no config.json; expected the folder of a transformers checkpoint")
-    config = json.loads(path.read_text())
-    found = (config.get("architectures") or ["none"])[0]
-    family = ARCHITECTURES.get(found)
-    if family == "blip2":
-        language = config.get("text_config", {}).get("model_type", "none")
-        found, family = f"{found} over {language}", f"blip2-{language}"
-    if family not in FAMILIES:
-        raise UserError(f"{path}: architectures is {found}; expected {' or '.join(ARCHITECTURES)}, the latter over opt or t5")
-    return family
+def _load_processor(folder: Path) -> ProcessorMixin:
+    try:
+        return AutoProcessor.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        reason = str(error).split("\n")[0]
+        raise UserError(f"{folder}: no processor that can be loaded ({reason}); expected its files beside the weights") from None
