@@ -53,6 +53,14 @@ def pretrain(knobs: Knobs, manifest: Manifests, output: Output) -> None:
 
 
 @app.command()
+def fetch(knobs: Knobs, output: Output) -> None:
+    """Fetch a checkpoint from the Hugging Face hub into its cache; source.json in the folder says which."""
+    from fastvlm.models.hub import fetch as download
+
+    download(_parse(knobs), output)
+
+
+@app.command()
 def texts(knobs: Knobs, model: Model, manifest: Manifests, output: Output) -> None:
     """Write what the model itself says of train images, for distillation."""
     from fastvlm.imitation.texts import generate_texts

@@ -39,6 +39,10 @@ def pretrain(config: Config, model: str) -> dict[str, Any]:
     return {"name": model, "seed": config.seed, "device": config.device, **_plain(config.models[model])}
 
 
+def fetch(config: Config, model: str) -> dict[str, Any]:
+    return _plain(config.models[model], include={"id", "revision"})
+
+
 def texts(config: Config, model: str) -> dict[str, Any]:
     """`max_new_tokens` is a list in the order of the manifests."""
     return {
@@ -95,5 +99,5 @@ def quality(config: Config) -> dict[str, Any]:
     return {"seed": config.seed, **_plain(config.statistics, exclude={"context_bin"})}
 
 
-def _plain(knobs: Knobs, exclude: set[str] | None = None) -> dict[str, Any]:
-    return knobs.model_dump(mode="json", exclude=exclude)
+def _plain(knobs: Knobs, *, include: set[str] | None = None, exclude: set[str] | None = None) -> dict[str, Any]:
+    return knobs.model_dump(mode="json", include=include, exclude=exclude)

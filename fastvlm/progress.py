@@ -5,12 +5,31 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
 Item = TypeVar("Item")
 SECONDS_BETWEEN_LINES = 10.0
+
+
+class Transfer(tqdm):
+    """The bar of a download, made by the hub's client: on a terminal tqdm's own, elsewhere a plain line every ten seconds."""
+
+    def __init__(self, *arguments: Any, **options: Any):
+        plain = {"file": _PlainLines(), "mininterval": SECONDS_BETWEEN_LINES, "delay": SECONDS_BETWEEN_LINES, "ncols": 0}
+        super().__init__(*arguments, **options, **({} if sys.stderr.isatty() else plain))
+
+
+class _PlainLines:
+    """A file for tqdm, which writes each state over the last: here each is a line of its own."""
+
+    def write(self, text: str) -> None:
+        if text.strip():
+            print(text.strip(), file=sys.stderr)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def progress(iterable: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from fastvlm.errors import UserError
 
 WHOLE, INDEX, CONFIG, SOURCE = "model.safetensors", "model.safetensors.index.json", "config.json", "source.json"
+TEXTS = (".json", ".txt", ".model", ".jinja")  # configurations and what tokenizers are made of
 
 # Class of a checkpoint -> its language model's type -> our family, and the processor that belongs to it.
 FAMILIES = {
@@ -67,7 +68,7 @@ def weight_files(folder: Path) -> list[Path]:
 def checkpoint_files(folder: Path) -> list[Path]:
     """All that a stage may read of a checkpoint; raises `UserError` for a folder that is not one of our families, or not whole."""
     weights, _ = weight_files(folder), family_of(folder)
-    return [*weights, *sorted(folder.glob("*.json")), *sorted(folder.glob("*.model"))]
+    return [*weights, *sorted(file for file in folder.iterdir() if file.name.endswith(TEXTS))]
 
 
 @contextmanager

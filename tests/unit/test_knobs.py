@@ -82,3 +82,11 @@ def test_every_stage_that_loads_a_model_is_told_its_own_arithmetic():
     ]
     assert all((stage["dtype"], stage["device"]) == ("float16", "cpu") for stage in told)
     assert knobs.cost(config, "llava-small")["dtype"] == CONFIG.dtype
+
+
+def test_what_is_fetched_does_not_depend_on_how_it_is_run():
+    told = [
+        knobs.fetch(load_config({**SOURCE, "models": {"given": {"source": "hub", "id": "owner/name", "revision": None, **how}}}), "given")
+        for how in ({}, {"dtype": "float16", "device": "cpu", "exit_layers": {"ssd": [3]}})
+    ]
+    assert told[0] == told[1] == {"id": "owner/name", "revision": None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fastvlm import progress as module
-from fastvlm.progress import progress
+from fastvlm.progress import Transfer, progress
 
 
 def test_items_come_through_and_the_end_is_said_once(capsys):
@@ -41,3 +41,19 @@ def test_an_error_is_not_hidden():
 
     with pytest.raises(ValueError, match="boom"):
         list(progress(failing(), "failing"))
+
+
+def test_a_download_is_plain_lines_where_there_is_no_terminal(capsys, monkeypatch):
+    monkeypatch.setattr(module, "SECONDS_BETWEEN_LINES", 0)
+    with Transfer(desc="model.safetensors", total=4000, initial=1000, unit="B", unit_scale=True) as bar:
+        bar.update(1000)
+        bar.update(2000)
+    said = capsys.readouterr().err
+    assert "\r" not in said
+    assert [line.split("|")[0].split()[1] for line in said.splitlines()] == ["25%", "50%", "100%", "100%"]
+
+
+def test_a_short_download_says_nothing(capsys):
+    with Transfer(desc="config.json", total=10) as bar:
+        bar.update(10)
+    assert not capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Manifests -> small models."""
+"""Manifests -> small models; checkpoints of the hub -> the Hugging Face cache."""
 
 
 rule pretrain:
@@ -29,3 +29,23 @@ rule pretrain:
         runtime=240,
     shell:
         "(fastvlm pretrain --knobs {params.knobs:q} {params.manifests} --output {params.folder:q}) 2>&1 | tee {log:q}"
+
+
+rule fetch:
+    message:
+        "Fetching {wildcards.model} from the hub"
+    output:
+        source=f"{RESULTS}/models/{{model}}/source.json",
+    log:
+        f"{LOGS}/fetch/{{model}}.log",
+    params:
+        folder=model_folder,
+        knobs=lambda wildcards: to_json(knobs.fetch(CONFIG, wildcards.model)),
+        code=code_digest("fastvlm.models.hub"),
+    wildcard_constraints:
+        model=one_of(FETCHED),
+    resources:
+        mem_mb=2000,
+        runtime=480,
+    shell:
+        "(fastvlm fetch --knobs {params.knobs:q} --output {params.folder:q}) 2>&1 | tee {log:q}"
