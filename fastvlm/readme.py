@@ -29,18 +29,20 @@ def markers(experiment: str) -> tuple[str, str]:
 
 
 def render(published: Path) -> str:
-    """Markdown: a table of the selected settings for each model, then what the run says in words."""
+    """Markdown: for each model a table of the selected settings and what the run says in words; then how it was measured."""
     headline = json.loads((published / "headline.json").read_text())
-    blocks = []
-    for model, datasets in headline["models"].items():
-        lines = [_line(dataset, place, method) for dataset, place in datasets.items() for method in place["methods"]]
-        rules = tuple("---" for _ in COLUMNS)
-        blocks.append("\n".join(f"| {' | '.join(cells)} |" for cells in (COLUMNS, rules, *lines)))
-        blocks += [_remark(dataset, place) for dataset, place in datasets.items()]
-        blocks.append(f"Model `{model}`; speed-ups with {headline['confidence']:.0%} intervals over test examples. {_machine(headline)}")
-    if (published / "seeing.csv").is_file():
-        blocks += [_seeing(record) for record in read_table(published / "seeing.csv", "texts_all_right")]
-    return "\n\n".join(blocks)
+    seeing = published / "seeing.csv"
+    seen = read_table(seeing, "texts_all_right") if seeing.is_file() else []
+    blocks = [block for model, datasets in headline["models"].items() for block in _of_model(model, datasets, seen)]
+    return "\n\n".join([*blocks, f"Speed-ups with {headline['confidence']:.0%} intervals over test examples. {_machine(headline)}"])
+
+
+def _of_model(model: str, datasets: dict[str, Any], seen: list[Record]) -> list[str]:
+    lines = [_line(dataset, place, method) for dataset, place in datasets.items() for method in place["methods"]]
+    rules = tuple("---" for _ in COLUMNS)
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in (COLUMNS, rules, *lines))
+    remarks = [_remark(dataset, place) for dataset, place in datasets.items()]
+    return [f"### `{model}`", table, *remarks, *(_seeing(record) for record in seen if record["model"] == model)]
 
 
 def _line(dataset: str, place: dict[str, Any], name: str) -> tuple[str, ...]:
