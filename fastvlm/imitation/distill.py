@@ -42,9 +42,12 @@ class Lesson:
     knobs: dict[str, Any]
 
     def arithmetic(self) -> torch.autocast:
-        """The network's weights are float32; where the backbone's are not, products are taken in its dtype."""
-        dtype, device = resolve_dtype(self.knobs["dtype"]), self.train[0].exit.device.type
-        return torch.autocast(device, dtype, enabled=dtype in (torch.float16, torch.bfloat16))
+        """The network's weights are float32; where the backbone's are of half precision, products are taken in bfloat16.
+
+        Not in float16: gradients of a mean over many positions are too small for it.
+        """
+        half = resolve_dtype(self.knobs["dtype"]) in (torch.float16, torch.bfloat16)
+        return torch.autocast(self.train[0].exit.device.type, torch.bfloat16, enabled=half)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -85,7 +88,16 @@ def prepare_lesson(knobs: dict[str, Any], backbone: Backbone, manifests: list[Pa
         corpus = Corpus(examples, backbone.processor, backbone.family)
         answers = [spoken[example.id] if texts else answer[0] for example, answer in zip(corpus.examples, corpus.answers, strict=True)]
         splits.append(backbone_states(backbone, corpus, answers, exit_layer=knobs["exit_layer"], batch=EVALUATION_BATCH))
-    return Lesson(*splits, head=lambda hidden: backbone.logits(backbone.norm(hidden)), knobs=knobs)
+    return Lesson(*splits, head=frozen_head(backbone), knobs=knobs)
+
+
+def frozen_head(backbone: Backbone) -> Callable[[Tensor], Tensor]:
+    """The backbone's final norm and LM head: [..., hidden] -> [..., vocabulary]. They go on in float32 where they were float16,
+    for the sake of the gradients that pass through them."""
+    norm, head = backbone.norm, backbone.model.get_output_embeddings()
+    if norm.weight.dtype == torch.float16:
+        norm.float(), head.float()
+    return lambda hidden: backbone.logits(norm(hidden.to(norm.weight.dtype)))
 
 
 def distillation_stage(lesson: Lesson, network: nn.Module, state: TrainingState, best: Path) -> Stage:
@@ -116,9 +128,10 @@ def epoch_batches(lesson: Lesson, epoch: int) -> list[StatesBatch]:
 def imitation_loss(network: nn.Module, batch: StatesBatch, lesson: Lesson) -> Tensor:
     """cosine_weight * cosine + kl_weight * KL over the positions where the text is spoken."""
     knobs = lesson.knobs
+    teacher = lesson.head(batch.last)
     with lesson.arithmetic():
         guessed = batch.through(network)
-        student, teacher = lesson.head(guessed), lesson.head(batch.last)
+        student = lesson.head(guessed)
     kl = distillation_loss(student.float(), teacher.float(), knobs["temperature"])
     return knobs["cosine_weight"] * cosine_loss(guessed.float(), batch.last.float()) + knobs["kl_weight"] * kl
 

@@ -47,8 +47,9 @@ class StatesBatch:
             self.mask = pad_sequence([memory.new_ones(len(memory), dtype=torch.bool) for memory in memories], batch_first=True)
 
     def through(self, network: nn.Module) -> Tensor:
-        """The network's guesses of `last`, [all spoken positions, hidden]."""
-        return network(self.exit, self.memory, self.mask)[self.spoken]
+        """The guesses of `last` by a network whose weights are float32, [all spoken positions, hidden]."""
+        memory = None if self.memory is None else self.memory.float()
+        return network(self.exit.float(), memory, self.mask)[self.spoken]
 
 
 @torch.inference_mode()

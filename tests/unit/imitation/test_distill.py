@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import load
 
 from fastvlm.data.example import write_manifest
 from fastvlm.errors import UserError
 from fastvlm.imitation import distill as stage
 from fastvlm.imitation.distill import distill
+from fastvlm.imitation.network import build_network
+from fastvlm.imitation.store import load_drafter
 from fastvlm.imitation.texts import generate_texts
+from fastvlm.models.checkpoint import family_of
+from fastvlm.models.load import load_backbone
 from tests import tiny
 
 KNOBS = {
@@ -106,6 +112,46 @@ def test_killed_and_started_again_gives_the_same_bytes(tmp_path, checkpoint, tas
     _, found = run(tmp_path / "killed", checkpoint, task)
     assert found == expected
     assert len(calls) == 5 + 6  # went on after the first epoch, three steps each
+
+
+@pytest.fixture(params=["bfloat16", "float16"])
+def half(request, checkpoint):
+    """A dtype of half precision in which the backbone can compute."""
+    if request.param == "float16" and family_of(checkpoint) == "blip2-t5":
+        pytest.skip("T5 is refused in float16")
+    return request.param
+
+
+@pytest.mark.parametrize("network", ["mlp", "transformer"])
+def test_half_precision_learns_and_drafts_in_its_own_dtype_only(tmp_path, checkpoint, task, half, network):
+    card, weights = run(tmp_path, checkpoint, task, network=network, dtype=half)
+    assert card["dtype"] == half and card["agreement"] > 0.03
+    assert {tensor.dtype for tensor in load(weights).values()} == {torch.float32}  # what was trained, not what it is rounded to
+    drafter = load_drafter(tmp_path, tiny.load(checkpoint, getattr(torch, half)), checkpoint)
+    built = drafter.network.layers[0].attention.qkv.weight if network == "transformer" else drafter.network.down.weight
+    assert built.dtype == getattr(torch, half)
+    with pytest.raises(UserError, match=f"distilled for dtype {half}; expected the decoder's, float32; distil it again"):
+        load_drafter(tmp_path, tiny.load(checkpoint, torch.float32), checkpoint)
+
+
+def test_the_states_stay_in_half_precision_and_no_gradient_vanishes(checkpoint, task, half):
+    """Gradients a million times as small as these are as good: those of a large vocabulary and batch are no larger."""
+    knobs = {**KNOBS, "dtype": half, "cosine_weight": 0}
+    backbone = load_backbone(checkpoint, knobs)
+    manifest, texts = task
+    lesson = stage.prepare_lesson(knobs, backbone, [manifest], texts)
+    assert {state.exit.dtype for state in lesson.train} == {getattr(torch, half)}
+    network = build_network("transformer", backbone.language.config)
+    network.start_from(backbone)
+    batch = stage.epoch_batches(lesson, 0)[0]
+    norms = [gradient_norm(network, batch, replace(lesson, knobs={**knobs, "kl_weight": weight})) for weight in (1, 1e-6)]
+    assert norms[0] > 0 and norms[1] == pytest.approx(1e-6 * norms[0], rel=0.02)
+
+
+def gradient_norm(network, batch, lesson):
+    network.zero_grad()
+    stage.imitation_loss(network, batch, lesson).backward()
+    return float(sum(weight.grad.square().sum() for weight in network.parameters()) ** 0.5)
 
 
 def test_an_exit_layer_outside_the_decoder_is_refused(tmp_path, checkpoint, task):
