@@ -17,7 +17,9 @@ import yaml
 from huggingface_hub.constants import DOWNLOAD_CHUNK_SIZE as CHUNK
 from safetensors.torch import save_file
 
+from fastvlm.imitation.store import fingerprint
 from fastvlm.models.checkpoint import checkpoint_folder, family_of, weight_files
+from fastvlm.models.load import load_target
 from fastvlm.models.weights import load_model
 from tests import tiny
 from tests.loopback_hub import Hub, Repository, serve
@@ -95,6 +97,8 @@ def test_a_checkpoint_of_each_family_comes_whole(hub, fetch, published, monkeypa
     folder = checkpoint_folder(outcome.output)
     assert family_of(folder) == family
     assert (len(weight_files(folder)) > 1) == (family in SHARDED)
+    assert fingerprint(outcome.output) == fingerprint(published[family]), "files that are not read do not count"
+    assert len(load_target(outcome.output, {"device": "cpu", "dtype": "float32"}).decoder.layers) == tiny.LAYERS
     for ours, theirs in zip(weight_files(folder), weight_files(published[family]), strict=True):
         assert ours.read_bytes() == theirs.read_bytes()
 

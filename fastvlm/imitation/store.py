@@ -13,16 +13,18 @@ from torch import nn
 from fastvlm.decoding.drafters import Drafter, MlpImitation, TransformerImitation
 from fastvlm.errors import UserError
 from fastvlm.imitation.network import TransformerNetwork, build_network
+from fastvlm.models.checkpoint import checkpoint_folder, weight_files
 from fastvlm.models.target import Target
 from fastvlm.rows import whole_file, write_json
 
 EDGE = 1 << 20  # bytes read at each end of a weights file
 
 
-def fingerprint(folder: Path) -> str:
-    """Which checkpoint a folder holds: SHA-256 of its config and of size, start and end of each weights file."""
+def fingerprint(model: Path) -> str:
+    """Which checkpoint this is: SHA-256 of its config and of size, start and end of each weights file."""
+    folder = checkpoint_folder(model)
     digest = hashlib.sha256((folder / "config.json").read_bytes())
-    for path in sorted(folder.glob("*.safetensors")):
+    for path in weight_files(folder):
         digest.update(f"{path.name} {path.stat().st_size}".encode())
         with path.open("rb") as weights:
             digest.update(weights.read(EDGE))

@@ -9,8 +9,10 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from fastvlm import knobs
 from fastvlm.config import load_config, schema_as_yaml
 from fastvlm.errors import UserError
+from fastvlm.planning.facts import known_checkpoints
 from tests.workspace import PROJECT
 
 DEFAULT = yaml.safe_load((PROJECT / "config.yaml").read_text())
@@ -124,6 +126,19 @@ def test_shipped_configurations_are_valid(path):
     assert load_config(path).experiment
 
 
+def test_the_papers_experiment_names_all_its_checkpoints():
+    models = load_config(PROJECT / "config/paper.yaml").models
+    assert {model.id for model in models.values()} == set(known_checkpoints())
+    assert {model.dtype for model in models.values() if "t5" in model.id} == {"bfloat16"}
+
+
+def test_exit_layers_of_the_papers_experiment_are_inside_each_decoder():
+    config = load_config(PROJECT / "config/paper.yaml")
+    for name, model in config.models.items():
+        layers = known_checkpoints()[model.id].shape.decoder_layers
+        assert all(max(knobs.exit_layers(config, name, method)) < layers for method in knobs.drafting_methods(config))
+
+
 def test_configuration_is_frozen():
     with pytest.raises(ValidationError):
         load_config(DEFAULT).seed = 2
@@ -145,6 +160,6 @@ def test_schema_file_is_current():
 def test_every_knob_is_described():
     schema = yaml.safe_load(schema_as_yaml())
     groups = [schema, *schema["$defs"].values()]
-    knobs = [(group["title"], key, knob) for group in groups for key, knob in group.get("properties", {}).items()]
-    nameless = [(title, key) for title, key, knob in knobs if "description" not in str(knob) and "$ref" not in str(knob)]
+    described = [(group["title"], key, knob) for group in groups for key, knob in group.get("properties", {}).items()]
+    nameless = [(title, key) for title, key, knob in described if "description" not in str(knob) and "$ref" not in str(knob)]
     assert not [name for name in nameless if name not in {("Config", "datasets"), ("Config", "models")}]
