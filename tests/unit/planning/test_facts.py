@@ -17,8 +17,10 @@ from transformers import (
     T5Config,
 )
 
+from fastvlm.config import load_config
 from fastvlm.planning.facts import known_checkpoints
 from fastvlm.planning.shapes import read_shape
+from tests.workspace import PROJECT
 
 KNOWN = known_checkpoints()
 BYTES = {"float32": 4, "float16": 2}
@@ -99,5 +101,7 @@ def test_the_files_hold_the_parameters(identity):
 
 
 def test_the_eight_checkpoints_of_the_paper_are_known():
+    models = load_config(PROJECT / "config/paper.yaml").models.values()
+    assert {model.id for model in models} == set(KNOWN)
     assert len(KNOWN) == 8
     assert all(facts.confidence for facts in KNOWN.values())

@@ -15,10 +15,10 @@ from tests.unit.planning.experiment import FILES, LLAVA, SMOKE, experiment
 from tests.workspace import copy_project, planned
 
 
-def test_jobs_are_those_of_a_dry_run(tmp_path):
+@pytest.mark.parametrize("name", ["config/smoke.yaml", "config/paper.yaml"])
+def test_jobs_are_those_of_a_dry_run(name, tmp_path):
     project = copy_project(tmp_path)
-    rules = planned(project, "config/smoke.yaml")
-    assert Counter(job.rule for job in list_jobs(load_config(project / "config/smoke.yaml"))) == rules
+    assert Counter(job.rule for job in list_jobs(load_config(project / name))) == planned(project, name)
 
 
 def test_jobs_of_a_hub_model():
