@@ -18,7 +18,7 @@ from huggingface_hub.constants import DOWNLOAD_CHUNK_SIZE as CHUNK
 from safetensors.torch import save_file
 
 from fastvlm.imitation.store import fingerprint
-from fastvlm.models.checkpoint import checkpoint_folder, family_of, weight_files
+from fastvlm.models.checkpoint import checkpoint_files, checkpoint_folder, family_of, weight_files
 from fastvlm.models.load import load_target
 from fastvlm.models.weights import load_model
 from tests import tiny
@@ -238,6 +238,13 @@ def test_a_full_disk(hub, fetch, published, tmp_path, claimed, line):
     with small_disk(tmp_path / "disk", texts + 64 * 1024) as disk:
         said = refused(fetch(cache=disk))
     assert said.startswith(f"{ID}: ") and line in said
+
+
+def test_what_is_there_already_needs_no_room(hub, fetch, published, tmp_path):
+    hub.repositories[ID] = Repository({NEW: published["llava"]})
+    needed = sum(file.stat().st_size for file in checkpoint_files(published["llava"]))
+    with small_disk(tmp_path / "disk", needed + 128 * 1024) as disk:
+        assert [fetch(cache=disk).code for _ in range(2)] == [0, 0]
 
 
 def test_snakemake_fetches_and_a_folder_that_is_absent_is_one_line(hub, published, tmp_path):
