@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from fastvlm.decoding.drafters import check_exit_layer
 from fastvlm.imitation.losses import cosine_loss, distillation_loss
 from fastvlm.imitation.network import TransformerNetwork, build_network
-from fastvlm.imitation.states import States, StatesBatch, backbone_states, batches
+from fastvlm.imitation.states import States, StatesBatch, backbone_states, batches, groups
 from fastvlm.imitation.store import fingerprint as backbone_fingerprint
 from fastvlm.imitation.store import save_network
 from fastvlm.imitation.texts import chosen_examples
@@ -103,10 +103,12 @@ def frozen_head(backbone: Backbone) -> Callable[[Tensor], Tensor]:
 def distillation_stage(lesson: Lesson, network: nn.Module, state: TrainingState, best: Path) -> Stage:
     """Epochs over the training texts; after each, agreement on validation is noted and the best weights are kept."""
     knobs, epoch = lesson.knobs, lesson.steps_per_epoch
-    batches_of = lru_cache(maxsize=1)(partial(epoch_batches, lesson))
+    # Indices only: batches are padded when their turn comes, so that the states are in memory once.
+    groups_of = lru_cache(maxsize=1)(partial(epoch_groups, lesson))
 
     def loss(step: int) -> Tensor:
-        return imitation_loss(network, batches_of(step // epoch)[step % epoch], lesson)
+        group = groups_of(step // epoch)[step % epoch]
+        return imitation_loss(network, StatesBatch([lesson.train[index] for index in group]), lesson)
 
     def evaluate() -> None:
         agreement = validation_agreement(network, lesson)
@@ -120,9 +122,9 @@ def distillation_stage(lesson: Lesson, network: nn.Module, state: TrainingState,
     return Stage(name, network, groups, knobs["epochs"] * epoch, loss, 0.02, epoch, evaluate)
 
 
-def epoch_batches(lesson: Lesson, epoch: int) -> list[StatesBatch]:
+def epoch_groups(lesson: Lesson, epoch: int) -> list[np.ndarray]:
     rng = np.random.default_rng((lesson.knobs["seed"], epoch))
-    return list(batches(lesson.train, lesson.knobs["batch"], rng))
+    return groups(lesson.train, lesson.knobs["batch"], rng)
 
 
 def imitation_loss(network: nn.Module, batch: StatesBatch, lesson: Lesson) -> Tensor:
@@ -140,7 +142,7 @@ def imitation_loss(network: nn.Module, batch: StatesBatch, lesson: Lesson) -> Te
 def validation_agreement(network: nn.Module, lesson: Lesson) -> float:
     """Share of validation positions where network and full model choose the same token."""
     same = positions = 0
-    for batch in batches(lesson.validation, EVALUATION_BATCH, np.random.default_rng(0)):
+    for batch in batches(lesson.validation, EVALUATION_BATCH):
         with lesson.arithmetic():
             student = lesson.head(batch.through(network)).argmax(-1)
         same += int((student == lesson.head(batch.last).argmax(-1)).sum())

@@ -91,9 +91,14 @@ def _states(output: object) -> Tensor:
     return output[0]
 
 
-def batches(states: Sequence[States], size: int, rng: np.random.Generator) -> Iterator[StatesBatch]:
-    """All texts once, in random batches of like length."""
+def groups(states: Sequence[States], size: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """The indices of all texts once, in random batches of like length."""
     jitter = np.array([len(state.exit) for state in states]) + rng.uniform(0, 8, len(states))
-    groups = np.array_split(np.argsort(jitter), -(-len(states) // size))
-    for group in rng.permutation(len(groups)):
-        yield StatesBatch([states[index] for index in groups[group]])
+    split = np.array_split(np.argsort(jitter), -(-len(states) // size))
+    return [split[index] for index in rng.permutation(len(split))]
+
+
+def batches(states: Sequence[States], size: int) -> Iterator[StatesBatch]:
+    """All texts once, in order."""
+    for start in range(0, len(states), size):
+        yield StatesBatch(states[start : start + size])

@@ -76,7 +76,7 @@ def blip2_t5(knobs: dict[str, Any], vocabulary: int, layers: int) -> Blip2Config
         num_decoder_layers=layers,
         num_heads=knobs["heads"],
         dropout_rate=0.0,
-        feed_forward_proj="gated-gelu",
+        feed_forward_proj="gated-gelu_pytorch_tanh",  # the function of Flan-T5's gated-gelu, in one operation
         decoder_start_token_id=PAD,
         **SPECIAL_IDS,
     )

@@ -29,13 +29,10 @@ class Backbone(ABC):
     """`model` and `processor` are transformers'. What it says is predicted by its decoder, one state a token."""
 
     family: ClassVar[str]
+    overflows_in: ClassVar[frozenset[torch.dtype]] = frozenset()
 
     def __init__(self, model: PreTrainedModel, processor: ProcessorMixin):
         self.model, self.processor = model, processor
-
-    @classmethod
-    def check_dtype(cls, dtype: torch.dtype) -> None:
-        """Raise `UserError` for an arithmetic in which this family does not work."""
 
     @property
     @abstractmethod

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from fastvlm.errors import UserError
 from fastvlm.models.backbone import Backbone, Batch, DecoderOnly, ids_of
 
 
@@ -53,11 +52,7 @@ class Blip2T5(Blip2):
     """T5's encoder reads image and prompt; its decoder begins with a start token and attends to what the encoder made of them."""
 
     family = "blip2-t5"
-
-    @classmethod
-    def check_dtype(cls, dtype: torch.dtype) -> None:
-        if dtype == torch.float16:
-            raise UserError("dtype: float16 overflows in T5, as transformers' own documentation says; expected bfloat16 or float32")
+    overflows_in = frozenset({torch.float16})  # as transformers' own documentation says
 
     @property
     def encoder(self) -> nn.Module:

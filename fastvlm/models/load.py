@@ -24,7 +24,8 @@ def load_backbone(path: Path, knobs: dict[str, Any]) -> Backbone:
     """Load for inference with the knobs `device` and `dtype`; raises `UserError` for what is no such checkpoint, or does not fit."""
     folder, device, dtype = checkpoint_folder(path), resolve_device(knobs["device"]), resolve_dtype(knobs["dtype"])
     family = FAMILIES[family_of(folder)]
-    family.check_dtype(dtype)
+    if dtype in family.overflows_in:
+        raise UserError(f"dtype: {knobs['dtype']} overflows in {family.family}; expected bfloat16 or float32 for {path}")
     check_memory(folder, device, dtype)
     model, processor = load_model(folder, dtype), _load_processor(folder)
     repair(model, processor)

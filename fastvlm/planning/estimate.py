@@ -11,7 +11,6 @@ HEADROOM = 1.15  # of the weights: what loading and deciding may hold beside the
 BASE_BYTES = 600_000_000  # Python, torch and the activations of one sequence
 PROMPT_WORDS = 64  # tokens of a prompt's text; those of this project's tasks have fewer
 TRAINING_COPIES = 4  # float32 weights, their gradients and AdamW's two moments
-STATES_COPIES = 3  # of what is learnt from: the texts' own, an epoch's padded batches, and the next epoch's
 LOGITS_COPIES = 4  # of both distributions in the loss: logits and log-probabilities
 WIDEST = 8  # values of a token at once in a layer's feed-forward, in units of the hidden size
 
@@ -71,7 +70,7 @@ def texts_bytes(shape: Shape, dtype: str, *, new_tokens: int, batch: int) -> int
 
 def distill_bytes(shape: Shape, dtype: str, lesson: Lesson, *, network: int) -> int:
     """Training a network of so many parameters beside the frozen model, with the states of all texts kept."""
-    states = STATES_COPIES * (lesson.texts * prompt_tokens(shape) + 2 * lesson.spoken) * shape.hidden * BYTES[dtype]
+    states = (lesson.texts * prompt_tokens(shape) + 2 * lesson.spoken) * shape.hidden * BYTES[dtype]
     reading = reading_bytes(shape, dtype, lesson.read_at_once * (prompt_tokens(shape) + lesson.longest))
     logits = max(LOGITS_COPIES * lesson.batch, 2 * lesson.read_at_once) * lesson.longest * shape.vocabulary * 4
     return load_bytes(shape, dtype) + network * 4 * TRAINING_COPIES + states + max(reading, logits)

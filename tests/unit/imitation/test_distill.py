@@ -15,6 +15,7 @@ from fastvlm.errors import UserError
 from fastvlm.imitation import distill as stage
 from fastvlm.imitation.distill import distill
 from fastvlm.imitation.network import build_network
+from fastvlm.imitation.states import StatesBatch
 from fastvlm.imitation.store import load_drafter
 from fastvlm.imitation.texts import generate_texts
 from fastvlm.models.checkpoint import family_of
@@ -143,7 +144,7 @@ def test_the_states_stay_in_half_precision_and_no_gradient_vanishes(checkpoint, 
     assert {state.exit.dtype for state in lesson.train} == {getattr(torch, half)}
     network = build_network("transformer", backbone.language.config)
     network.start_from(backbone)
-    batch = stage.epoch_batches(lesson, 0)[0]
+    batch = StatesBatch([lesson.train[index] for index in stage.epoch_groups(lesson, 0)[0]])
     norms = [gradient_norm(network, batch, replace(lesson, knobs={**knobs, "kl_weight": weight})) for weight in (1, 1e-6)]
     assert norms[0] > 0 and norms[1] == pytest.approx(1e-6 * norms[0], rel=0.02)
 

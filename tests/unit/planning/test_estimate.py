@@ -45,6 +45,6 @@ def test_generating_texts_holds_a_cache_an_image_and_reads_all_prompts_at_once()
     ],
 )
 def test_distilling_holds_optimizer_states_and_logits(read_at_once, busiest):
-    states = 3 * (5 * 68 + 2 * 50) * 8 * 4
+    states = (5 * 68 + 2 * 50) * 8 * 4
     lesson = Lesson(texts=5, spoken=50, longest=12, batch=2, read_at_once=read_at_once)
     assert estimate.distill_bytes(SHAPE, "float32", lesson, network=100) == LOADED + 100 * 16 + states + busiest
