@@ -139,6 +139,16 @@ def test_exit_layers_of_the_papers_experiment_are_inside_each_decoder():
         assert all(max(knobs.exit_layers(config, name, method)) < layers for method in knobs.drafting_methods(config))
 
 
+def test_half_precision_is_measured_on_all_models_of_the_default_experiment():
+    config = load_config(PROJECT / "config/precision.yaml")
+    dtypes: dict[str, set[str]] = {}
+    for name, model in config.models.items():
+        dtypes.setdefault(model.path, set()).add(knobs.arithmetic(config, name)["dtype"])
+    both = {"bfloat16", "float16"}
+    expected = {name: {"bfloat16"} if model["family"] == "blip2-t5" else both for name, model in DEFAULT["models"].items()}
+    assert dtypes == {f"results/{DEFAULT['experiment']}/models/{name}": expected[name] for name in expected}
+
+
 def test_configuration_is_frozen():
     with pytest.raises(ValidationError):
         load_config(DEFAULT).seed = 2
