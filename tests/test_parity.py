@@ -25,12 +25,12 @@ def single(request, tmp_path_factory):
 def text_of(target, example, length=12):
     """(what transformers' own forward makes of prompt and a text: logits [positions, vocabulary], the text)."""
     inputs = target.prepare(example)
-    text = torch.randint(4, 200, (1, length), generator=torch.Generator().manual_seed(length))
+    text = torch.randint(4, 200, (1, length), generator=torch.Generator().manual_seed(length)).to(target.decoder.device)
     model = target.backbone.model
     if target.backbone.encoder is None:
         whole = torch.cat((inputs["input_ids"], text), 1)
         return model(input_ids=whole, pixel_values=inputs["pixel_values"]).logits[0], text[0]
-    start = torch.tensor([[target.backbone.language.config.decoder_start_token_id]])
+    start = text.new_tensor([[target.backbone.language.config.decoder_start_token_id]])
     return model(**inputs, decoder_input_ids=torch.cat((start, text), 1)).logits[0], text[0]
 
 

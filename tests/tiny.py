@@ -76,7 +76,8 @@ def load(folder: Path, dtype: torch.dtype = torch.float64) -> Target:
 def drafter(target: Target, network: str, exit_layer: int, seed: int = 0) -> Drafter:
     """FastVLM's drafter with a random network: most drafts are wrong, which is what a lossless method must survive."""
     torch.manual_seed(seed)
-    built = build_network(network, target.backbone.language.config).to(target.decoder.dtype).requires_grad_(False)
+    built = build_network(network, target.backbone.language.config).requires_grad_(False)
+    built.to(target.decoder.device, target.decoder.dtype)
     if network == "mlp":
         torch.nn.init.normal_(built.down.weight, std=0.1)
         return MlpImitation(exit_layer, built)

@@ -40,7 +40,7 @@ class TrainingState:
         """The state saved at `path` if it is of the same task, else a fresh one."""
         state = TrainingState(path, task)
         if path.is_file():
-            saved = torch.load(path, weights_only=True)
+            saved = torch.load(path, map_location="cpu", weights_only=True)  # begun on a GPU, it may go on without
             if saved["task"] == task:
                 return TrainingState(**{**saved, "path": path})
         return state
