@@ -7,13 +7,21 @@ import re
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from fastvlm.data.example import read_manifest
+from fastvlm.decoding import autoregressive, speculative
+from fastvlm.decoding.drafters import EarlyExit
+from fastvlm.imitation.store import load_drafter
+from fastvlm.models.load import load_target
 from fastvlm.rows import read_rows
 from fastvlm.tables import COLUMNS
 from tests.workspace import copy_project, planned, run, start
 
 SMOKE = "config/smoke.yaml"
 RESULTS = "results/smoke"
+MODELS = ("llava-tiny", "blip2-opt-tiny", "blip2-t5-tiny")
 TIMED = re.compile("seconds|speedup|per_second")
 FOLLOWS_DECODING = {"decode", "cost", "select", "tables", "quality", "headline", "all"}
 
@@ -45,6 +53,26 @@ def test_greedy_texts_are_equal_to_the_baseline(projects):
     assert {float(row["equal_to_baseline"]) for row in rows} == {1.0}
 
 
+@pytest.mark.parametrize("model", MODELS)
+def test_trained_models_and_networks_are_lossless(projects, model):
+    """The law on what was trained: every exit layer, both methods, K in 1 to 8; hypothesis draws the cases."""
+    folder = projects[0] / RESULTS / "models" / model
+    target = load_target(folder, {"device": "cpu", "dtype": "float32"})
+    networks = [projects[0] / RESULTS / "imitation" / model / f"transformer-exit{exit_layer}" for exit_layer in (1, 2)]
+    drafters = [*(EarlyExit(exit_layer) for exit_layer in (1, 2, 3)), *(load_drafter(network, target, folder) for network in networks)]
+    examples = read_manifest(projects[0] / RESULTS / "data/scenes-description.jsonl", "test")
+
+    @settings(deadline=None, max_examples=40)
+    @given(st.sampled_from(examples), st.sampled_from(drafters), st.integers(1, 8), st.integers(1, 60))
+    def holds(example, drafter, draft_length, limit):
+        prefix = target.prefill(target.prepare(example), limit, {drafter.exit_layer})
+        ends = {"limit": limit, "end_tokens": target.end_tokens}
+        expected = autoregressive.decode(target.decoder, prefix, **ends).tokens
+        assert speculative.decode(target.decoder, drafter, prefix, draft_length=draft_length, **ends).tokens == expected
+
+    holds()
+
+
 def test_nothing_runs_again(projects):
     assert planned(projects[0], SMOKE) == {}
 
@@ -60,8 +88,8 @@ def test_one_more_draft_length_runs_decoding_and_what_follows(projects):
     config.write_text((projects[0] / SMOKE).read_text().replace("draft_lengths: [1, 4]", "draft_lengths: [1, 2, 4]"))
     rules = planned(projects[0], "longer.yaml")
     assert {rule for rule in rules if not rule.startswith("figure_")} == FOLLOWS_DECODING
-    # Methods that draft, two datasets, two splits; baseline and generate know no draft length.
-    assert rules["decode"] == 8
+    # Three models, methods that draft, two datasets, two splits; baseline and generate know no draft length.
+    assert rules["decode"] == 3 * 8
 
 
 def test_one_seed_gives_the_same_bytes_but_for_timings(projects):
@@ -72,8 +100,9 @@ def test_one_seed_gives_the_same_bytes_but_for_timings(projects):
         # Which setting is fastest is itself a timing.
         if name != "selection.csv":
             assert untimed(first / name) == untimed(second / name), name
-    for path in ["model.safetensors", "tokenizer.json"]:
-        assert (first / "models/llava-tiny" / path).read_bytes() == (second / "models/llava-tiny" / path).read_bytes()
+    for model in MODELS:
+        for path in ("model.safetensors", "tokenizer.json"):
+            assert (first / "models" / model / path).read_bytes() == (second / "models" / model / path).read_bytes()
 
 
 @pytest.mark.parametrize(
