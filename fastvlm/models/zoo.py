@@ -19,12 +19,15 @@ from transformers import (
     LlavaProcessor,
     PreTrainedTokenizerFast,
     ProcessorMixin,
+    T5ForConditionalGeneration,
 )
 
 from fastvlm.models.architectures import SPECIAL_IDS, SPECIAL_TOKENS, configuration
 from fastvlm.models.backbone import Backbone
 from fastvlm.models.families import FAMILIES
 
+SMALL = 0.2
+EMBEDDING_SPREAD = 0.05
 ANCHOR_SPREAD = 1.4  # sharp enough that a query's first look falls on its patch alone
 
 
@@ -70,6 +73,8 @@ def build_backbone(knobs: dict[str, Any], processor: ProcessorMixin, layers: int
     model.generation_config = GenerationConfig(**SPECIAL_IDS)
     if isinstance(model, Blip2ForConditionalGeneration):
         _anchor_queries(model)
+    if knobs["family"] == "blip2-t5":
+        _start_small(model.language_model)
     return FAMILIES[knobs["family"]](model, processor)
 
 
@@ -88,6 +93,21 @@ def _anchor_queries(model: Blip2ForConditionalGeneration) -> None:
         attention = layer.crossattention.attention
         nn.init.normal_(attention.key.weight, std=ANCHOR_SPREAD * attention.key.in_features**-0.5)
         attention.query.weight.copy_(attention.key.weight)
+
+
+@torch.no_grad()
+def _start_small(language: T5ForConditionalGeneration) -> None:
+    """Begin T5 as small as transformers begins Llama and OPT.
+
+    Its own beginning is made for Adafactor, whose steps are relative to the weights. With AdamW its embedding, fifty times
+    as large as theirs, hardly moves, and the words that an image calls for are not learned well.
+    """
+    for module in language.modules():
+        if isinstance(module, nn.Linear):
+            module.weight.mul_(SMALL)
+    nn.init.normal_(language.shared.weight, std=EMBEDDING_SPREAD)
+    # The tied head scales down what it reads, which a small embedding cannot make up for.
+    nn.init.constant_(language.decoder.final_layer_norm.weight, language.config.d_model**0.5)
 
 
 def grow(backbone: Backbone, knobs: dict[str, Any], layers: int) -> Backbone:

@@ -141,6 +141,15 @@ def test_noisy_or_against_the_product(knobs, processor, corpus):
     torch.testing.assert_close(naming(pixels).exp(), (1 - calls).prod(1))
 
 
+def test_every_family_begins_small(knobs, processor, corpus):
+    """Steps of AdamW are of one size whatever the weight: a large beginning would hardly move, a loud head would have to unlearn."""
+    torch.manual_seed(0)
+    backbone = build_backbone(knobs, processor, 2)
+    assert backbone.model.get_input_embeddings().weight.std() < 0.1
+    batch = corpus.batch(0, 4, 1.0, seed=1)
+    assert 0.02 < backbone.logits(backbone.hidden(batch)).std() < 1
+
+
 def test_queries_begin_by_looking_at_one_patch_each():
     """Otherwise they specialise in words, and no colour belongs to a shape."""
     torch.manual_seed(0)
