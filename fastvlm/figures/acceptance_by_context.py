@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from fastvlm.figures.style import AT_SELECTED, GREY, LINES, MARKERS, cycle, figure_by_place, setting_label
+from fastvlm.figures.style import AT_SELECTED, GREY, LINES, MARKERS, cycle, figure_by_place
 from fastvlm.selection import keep_selected, read_selection
 from fastvlm.table_file import Record, read_table
 
@@ -21,7 +21,7 @@ def figure(tables: Path) -> Figure:
     records = read_table(tables / "acceptance_by_context.csv", "context_low", "context_high", "drafted", "acceptance_rate")
     records = keep_selected(records, read_selection(tables / "selection.csv"))
     ylabel = "acceptance rate\n(accepted / drafted)"
-    return figure_by_place(records, f"acceptance by context length{AT_SELECTED}", ylabel, _panel, legend_columns=3)
+    return figure_by_place(records, f"acceptance by context length{AT_SELECTED}", ylabel, _panel, legend_columns=3, selected=True)
 
 
 def _panel(axis: Axes, records: Sequence[Record], colours: dict[str, str]) -> None:
@@ -35,7 +35,7 @@ def _panel(axis: Axes, records: Sequence[Record], colours: dict[str, str]) -> No
         few = [record for record in line if record["drafted"] < FEW]
         # A little apart, so that one interval does not hide another.
         aside = width * 0.07 * (methods.index(method) - (len(methods) - 1) / 2)
-        axis.errorbar(*_points(enough, aside), label=setting_label(line[0]), linestyle=lines[method], elinewidth=1, **style)
+        axis.errorbar(*_points(enough, aside), label=method, linestyle=lines[method], elinewidth=1, **style)
         if few:
             axis.errorbar(*_points(few, aside), linestyle="none", markerfacecolor="white", elinewidth=0.6, **style)
             axis.plot([], [], "o", color=GREY, markerfacecolor="white", label=f"hollow: fewer than {FEW} drafts")

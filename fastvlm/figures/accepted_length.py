@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fastvlm.figures.style import AT_SELECTED, HATCHES, cycle, figure_by_place, setting_label
+from fastvlm.figures.style import AT_SELECTED, HATCHES, cycle, figure_by_place
 from fastvlm.selection import keep_selected, read_selection
 from fastvlm.table_file import Record, read_table
 
@@ -16,7 +16,7 @@ from fastvlm.table_file import Record, read_table
 def figure(tables: Path) -> Figure:
     """Reads `accepted_length.csv` and `selection.csv`."""
     records = keep_selected(read_table(tables / "accepted_length.csv", "accepted", "passes"), read_selection(tables / "selection.csv"))
-    return figure_by_place(records, f"accepted drafts by target pass{AT_SELECTED}", "target passes (%)", _panel, legend_columns=2)
+    return figure_by_place(records, f"accepted drafts by target pass{AT_SELECTED}", "target passes (%)", _panel, selected=True)
 
 
 def _panel(axis: Axes, records: Sequence[Record], colours: dict[str, str]) -> None:
@@ -27,8 +27,7 @@ def _panel(axis: Axes, records: Sequence[Record], colours: dict[str, str]) -> No
         passes = sum(record["passes"] for record in bars)
         at = [record["accepted"] + (index + 0.5) * width - 0.4 for record in bars]
         shares = [100 * record["passes"] / passes for record in bars]
-        label = setting_label(bars[0])
-        axis.bar(at, shares, width, color=colours[method], hatch=hatch, edgecolor="white", linewidth=0.5, label=label)
+        axis.bar(at, shares, width, color=colours[method], hatch=hatch, edgecolor="white", linewidth=0.5, label=method)
     axis.set_xticks(range(max(record["accepted"] for record in records) + 1))
     axis.grid(axis="x", visible=False)
     axis.set_xlabel("accepted drafts in a pass (tokens)")

@@ -73,8 +73,13 @@ def panels(rows: int, columns: int, title: str, *, share: Literal["row", "none"]
     return figure, figure.subplots(rows, columns, squeeze=False, sharey=share).tolist()
 
 
-def figure_by_place(records: Sequence[Record], title: str, ylabel: str, panel: Panel, *, legend_columns: int = 4) -> Figure:
-    """A row of panels for each model, one for each dataset, drawn by `panel(axis, its records, colour of each method)`."""
+def figure_by_place(
+    records: Sequence[Record], title: str, ylabel: str, panel: Panel, *, legend_columns: int = 4, selected: bool = False
+) -> Figure:
+    """A row of panels for each model, one for each dataset, drawn by `panel(axis, its records, colour of each method)`.
+
+    `selected`: the records are those of one setting a method, which the panel's title names.
+    """
     models, datasets = places(records)
     colours = method_colours(records)
     drawn, grid = panels(len(models), len(datasets), f"Experiment {records[0]['experiment']}: {title}")
@@ -82,7 +87,7 @@ def figure_by_place(records: Sequence[Record], title: str, ylabel: str, panel: P
         for dataset, axis in zip(datasets, axes, strict=True):
             here = [record for record in records if (record["model"], record["dataset"]) == (model, dataset)]
             panel(axis, here, colours)
-            axis.set_title(place_title(model, dataset, here))
+            axis.set_title(place_title(model, dataset, here) + (f"\n{settings(here)}" if selected else ""))
         axes[0].set_ylabel(ylabel)
     shared_legend(drawn, [axis for axes in grid for axis in axes], columns=legend_columns)
     return drawn
@@ -120,8 +125,7 @@ def shared_legend(figure: Figure, axes: Sequence[Axes], *, columns: int = 4) -> 
     figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=columns)
 
 
-def setting_label(record: Record) -> str:
-    """'ssd (exit 4, K = 2)', or the bare method where it drafts nothing."""
-    if record["draft_length"] is None:
-        return record["method"]
-    return f"{record['method']} (exit {record['exit_layer']}, K = {record['draft_length']})"
+def settings(records: Sequence[Record]) -> str:
+    """'ssd: exit 4, K = 2; fastvlm: exit 1, K = 8': the methods that draft, each at its setting."""
+    drafting = {record["method"]: record for record in records if record["draft_length"] is not None}
+    return "; ".join(f"{method}: exit {record['exit_layer']}, K = {record['draft_length']}" for method, record in drafting.items())
