@@ -28,6 +28,7 @@ KNOBS = {
     "network": "transformer", "exit_layer": 2, "epochs": 3, "batch": 8,
     "learning_rate": 3e-3, "cosine_weight": 1.0, "kl_weight": 1.0, "temperature": 1.0,
 }  # fmt: skip
+EPOCHS = {"mlp": 20, "transformer": 8}  # the one starts as a bare early exit, the other as the last layer
 
 
 @pytest.fixture(scope="module", params=tiny.FAMILIES)
@@ -74,11 +75,11 @@ def test_texts_are_what_the_backbone_says_of_chosen_images(task, checkpoint):
 @pytest.mark.parametrize("text", ["generated", "references"])
 def test_learns_and_leaves_the_backbone_alone(tmp_path, checkpoint, task, network, text):
     before = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in checkpoint.iterdir()}
-    card, _ = run(tmp_path, checkpoint, task, network=network, text=text)
+    card, _ = run(tmp_path, checkpoint, task, network=network, text=text, epochs=EPOCHS[network])
     assert {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in checkpoint.iterdir()} == before
     agreements = [entry["agreement"] for entry in card["epochs_run"]]
-    assert len(agreements) == 3 and card["agreement"] == max(agreements)
-    assert agreements[-1] > 0.03  # chance is 1 in 300
+    assert len(agreements) == EPOCHS[network] and card["agreement"] == max(agreements)
+    assert agreements[-1] > 0.1  # chance is 1 in 300
     assert sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith(".")) == ["card.json", "network.safetensors"]
 
 
@@ -125,8 +126,8 @@ def half(request, checkpoint):
 
 @pytest.mark.parametrize("network", ["mlp", "transformer"])
 def test_half_precision_learns_and_drafts_in_its_own_dtype_only(tmp_path, checkpoint, task, half, network):
-    card, weights = run(tmp_path, checkpoint, task, network=network, dtype=half)
-    assert card["dtype"] == half and card["agreement"] > 0.03
+    card, weights = run(tmp_path, checkpoint, task, network=network, dtype=half, epochs=EPOCHS[network])
+    assert card["dtype"] == half and card["agreement"] > 0.1
     assert {tensor.dtype for tensor in load(weights).values()} == {torch.float32}  # what was trained, not what it is rounded to
     drafter = load_drafter(tmp_path, tiny.load(checkpoint, getattr(torch, half)), checkpoint)
     built = drafter.network.layers[0].attention.qkv.weight if network == "transformer" else drafter.network.down.weight
