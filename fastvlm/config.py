@@ -9,35 +9,11 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from fastvlm.config_datasets import Dataset
 from fastvlm.config_errors import in_one_line
 from fastvlm.config_models import Model, TrainedModel
-from fastvlm.config_types import Ascending, Count, CountOrAll, Device, Dtype, Knobs, Name, Positive, Steps, Text, Weight
+from fastvlm.config_types import Ascending, Count, Device, Dtype, Knobs, Name, Positive, Steps, Weight
 from fastvlm.errors import UserError
-
-
-class Scenes(Knobs):
-    """Drawn scenes, made from the seed."""
-
-    source: Literal["scenes"] = Field(description="drawn scenes")
-    task: Literal["caption", "description"] = Field(description="caption: one sentence; description: 40 to 80 words")
-    train: Count = Field(description="training images, count")
-    validation: Count = Field(description="validation images, count")
-    test: Count = Field(description="test images, count")
-    max_new_tokens: Count = Field(description="longest text that is decoded, tokens")
-
-
-class Files(Knobs):
-    """A folder of images and a captions file in COCO's format."""
-
-    source: Literal["files"] = Field(description="images and captions on disk")
-    task: Literal["caption", "description"] = Field(description="which prompt the model is given")
-    folder: Text = Field(description="folder that holds the captions file and the images, path")
-    captions: Text = Field(description="captions file in COCO's format, path inside the folder")
-    images: Text = Field(description="folder of the images, path inside the folder")
-    train: CountOrAll = Field(description="at most so many training images, count; null: all")
-    validation: CountOrAll = Field(description="at most so many validation images, count; null: all")
-    test: CountOrAll = Field(description="at most so many test images, count; null: all")
-    max_new_tokens: Count = Field(description="longest text that is decoded, tokens")
 
 
 class NoKnobs(Knobs):
@@ -111,7 +87,7 @@ class Config(Knobs):
     seed: Annotated[int, Field(ge=0)] = Field(description="seed of everything that is drawn")
     device: Device = Field(description="where models run; auto: cuda if there is one")
     dtype: Dtype = Field(description="arithmetic of decoding")
-    datasets: Annotated[dict[Name, Annotated[Scenes | Files, Field(discriminator="source")]], Field(min_length=1)]
+    datasets: Annotated[dict[Name, Dataset], Field(min_length=1)]
     models: Annotated[dict[Name, Model], Field(min_length=1)]
     methods: Methods
     distillation: Distillation

@@ -19,11 +19,35 @@ SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
+class Dialogue:
+    """What was said of a picture before an example's question, and the answers to rank, where the source gives any.
+
+    `history` holds (question, answer) of the rounds before, as people said them. `right` is the place of the human answer in
+    `candidates`; `relevance` gives each candidate's share of people who found it right, and is empty where nobody was asked.
+    """
+
+    caption: str
+    history: tuple[tuple[str, str], ...] = ()
+    candidates: tuple[str, ...] = ()
+    right: int | None = None
+    relevance: tuple[float, ...] = ()
+
+    @staticmethod
+    def from_dict(dialogue: dict[str, Any]) -> Dialogue:
+        history = tuple((question, answer) for question, answer in dialogue["history"])
+        lists = {name: tuple(dialogue[name]) for name in ("candidates", "relevance")}
+        return Dialogue(**{**dialogue, "history": history, **lists})
+
+
+@dataclass(frozen=True)
 class Example:
     """One image with its task, prompt and references; a row of a manifest.
 
-    `prompt` is what is asked; `prompts.prompt_text` says how each family is asked it.
-    `image` is a path, or empty where the picture is drawn from `scene`. `sha256` is that of the RGB pixels.
+    `prompt` is what is asked; `prompts.prompt_text` says how each family is asked it. `references` are right answers as people
+    give them: of a question for one word, those of ten people. `image` is a path, or empty where the picture is drawn from
+    `scene`. `sha256` is that of the RGB pixels. `tags` are the groups by which scores are broken down: a domain, capabilities,
+    a category. `answer` is the fact that a text must state to be right, where that is known; `context` is what a judge who
+    does not see the picture is told of it.
     """
 
     id: str
@@ -34,6 +58,16 @@ class Example:
     sha256: str
     image: str = ""
     scene: dict[str, Any] | None = None
+    tags: tuple[str, ...] = ()
+    answer: str = ""
+    context: str = ""
+    dialogue: Dialogue | None = None
+
+    @staticmethod
+    def from_dict(row: dict[str, Any]) -> Example:
+        """The inverse of `asdict`, from JSON."""
+        dialogue = Dialogue.from_dict(row["dialogue"]) if row["dialogue"] else None
+        return Example(**{**row, "references": tuple(row["references"]), "tags": tuple(row["tags"]), "dialogue": dialogue})
 
     def pixels(self) -> Image.Image:
         """The picture as RGB; raises `UserError` if it is not the one that the manifest was made from."""
@@ -66,7 +100,7 @@ def write_manifest(path: Path, examples: Iterable[Example]) -> None:
 def read_manifest(path: Path, split: str) -> list[Example]:
     """The examples of one split, in the manifest's order; raises `UserError` if there is none."""
     rows = [json.loads(line) for line in path.read_text().splitlines()]
-    examples = [Example(**{**row, "references": tuple(row["references"])}) for row in rows if row["split"] == split]
+    examples = [Example.from_dict(row) for row in rows if row["split"] == split]
     if not examples:
         raise UserError(f"{path}: no example in split '{split}'; expected at least one")
     return examples

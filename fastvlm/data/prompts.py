@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fastvlm.data.example import Dialogue, Example
+
 # This project's own wording: the datasets that it is used with give images and captions, no instruction.
 TASK_PROMPTS = {
     "caption": "Describe the image in one sentence.",
@@ -10,19 +12,36 @@ TASK_PROMPTS = {
 
 # Source: the llava-hf model cards and processors (the authors' own form has a system sentence before it).
 LLAVA = "USER: <image>\n{prompt} ASSISTANT:"
-# Source: BLIP-2 (Li et al., arXiv 2301.12597, section 4.2) for questions; Flan-T5 is asked for a short answer to a question only.
+LLAVA_TURN = "{question} ASSISTANT: {answer}</s>USER: "
+# Source: LLaVA-1.5 (Liu et al., arXiv 2310.03744), section 3.2: what makes it answer in one word.
+LLAVA_SHORT = "USER: <image>\n{prompt}\nAnswer the question using a single word or phrase. ASSISTANT:"
+# Source: BLIP-2 (Li et al., arXiv 2301.12597, section 4.2) for questions; only Flan-T5 is told that the answer is short.
 BLIP2 = "Question: {prompt} Answer:"
+BLIP2_SHORT = "Question: {prompt} Short answer:"
+# Source: the BLIP-2 release's example of a chat.
+BLIP2_TURN = "Question: {question} Answer: {answer}. "
 # Source: LAVIS, the caption configurations of BLIP-2. What it was taught to continue, not to answer.
 BLIP2_CAPTION = "a photo of"
 
 TEMPLATES = {
-    "llava": {"": LLAVA},
+    "llava": {"": LLAVA, "vqa": LLAVA_SHORT},
     "blip2-opt": {"": BLIP2, "caption": BLIP2_CAPTION},
-    "blip2-t5": {"": BLIP2, "caption": BLIP2_CAPTION},
+    "blip2-t5": {"": BLIP2, "caption": BLIP2_CAPTION, "vqa": BLIP2_SHORT},
 }
 
 
-def prompt_text(family: str, task: str, prompt: str) -> str:
-    """The text that a model of `family` is given for `prompt`; its processor adds the image's placeholders where the text has none."""
+def prompt_text(family: str, example: Example) -> str:
+    """The text that a model of `family` is given; its processor adds the image's placeholders where the text has none."""
+    if example.dialogue:
+        return _chat(family, example.dialogue, example.prompt)
     templates = TEMPLATES[family]
-    return templates.get(task, templates[""]).format(prompt=prompt)
+    return templates.get(example.task, templates[""]).format(prompt=example.prompt)
+
+
+def _chat(family: str, dialogue: Dialogue, question: str) -> str:
+    """The picture's caption and all that was said, as it was said by people, then the question."""
+    turn = LLAVA_TURN if family == "llava" else BLIP2_TURN
+    said = "".join(turn.format(question=asked, answer=answer.rstrip(".")) for asked, answer in dialogue.history)
+    if family == "llava":
+        return LLAVA.format(prompt=f"{dialogue.caption} {said}{question}")
+    return f"{dialogue.caption} {said}{BLIP2.format(prompt=question)}"

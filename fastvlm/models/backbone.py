@@ -108,7 +108,7 @@ class Backbone(ABC):
         return self.model.get_output_embeddings()(normed)
 
     def prompt(self, example: Example) -> str:
-        return prompt_text(self.family, example.task, example.prompt)
+        return prompt_text(self.family, example)
 
     def prepare(self, example: Example) -> dict[str, Tensor]:
         """`input_ids` [1, tokens] with one placeholder an image token, and `pixel_values` [1, 3, height, width]."""

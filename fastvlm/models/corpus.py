@@ -28,7 +28,7 @@ class Corpus:
         self.answers = [answers[i] for i in order]
         self.vocabulary = len(tokenizer)
         self._processor = processor
-        self._texts = [prompt_text(family, example.task, example.prompt) for example in self.examples]
+        self._texts = [prompt_text(family, example) for example in self.examples]
         self._pixels = torch.cat([self._pixel_values(example) for example in progress(self.examples, "reading pictures")])
         self._prompts = {text: self._prompt_ids(text) for text in sorted(set(self._texts))}
 

@@ -100,7 +100,7 @@ def tokenizer_texts(examples: list[Example], family: str) -> list[str]:
     """References, as they follow a prompt, and prompts."""
     some = examples[:: max(1, len(examples) // TOKENIZER_EXAMPLES)]
     texts = [f" {text}" for example in some for text in example.references]
-    return texts + sorted({prompt_text(family, example.task, example.prompt) for example in examples})
+    return texts + sorted({prompt_text(family, example) for example in examples})
 
 
 def save(backbone: Backbone, output: Path) -> None:
