@@ -6,20 +6,23 @@ import hashlib
 import json
 import re
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
-API = re.compile(r"/api/models/(?P<id>[^/]+/[^/]+)(/revision/(?P<revision>[^/]+))?")
-RESOLVE = re.compile(r"/(?P<id>[^/]+/[^/]+)/(?P<store>resolve|cdn)/(?P<revision>[^/]+)/(?P<name>.+)")
+API = re.compile(r"/api/(?P<kind>models|datasets)/(?P<id>[^/]+/[^/]+)(/revision/(?P<revision>[^/]+))?")
+TREE = re.compile(r"/api/(?P<kind>datasets)/(?P<id>[^/]+/[^/]+)/(?P<list>tree|paths-info)/(?P<revision>[^/]+)(/(?P<folder>.+))?")
+RESOLVE = re.compile(r"/((?P<kind>datasets)/)?(?P<id>[^/]+/[^/]+)/(?P<store>resolve|cdn)/(?P<revision>[^/]+)/(?P<name>.+)")
 
 
 @dataclass
 class Repository:
-    """One model: commit -> folder of its files; `main` is the newest commit.
+    """One model or dataset: commit -> folder of its files; `main` is the newest commit.
 
     `files_status` is that of every file of a gated repository. Answers with weights end after `cut` bytes, the first `cuts`
     times. `claimed_bytes` is what the listing says of each file, if not the truth; `lost` files are listed, but gone.
@@ -42,9 +45,15 @@ class Repository:
 
 @dataclass
 class Hub:
-    """`requests` are (method, path, Range header) in the order of arrival; a `down` hub answers 503."""
+    """`requests` are (method, path, Range header) in the order of arrival; a `down` hub answers 503.
+
+    `repositories` are models. `moved` gives old ids of datasets with their new ones. `sent` counts the bytes of files by name.
+    """
 
     repositories: dict[str, Repository] = field(default_factory=dict)
+    datasets: dict[str, Repository] = field(default_factory=dict)
+    moved: dict[str, str] = field(default_factory=dict)
+    sent: Counter[str] = field(default_factory=Counter)
     requests: list[tuple[str, str, str | None]] = field(default_factory=list)
     url: str = ""
     down: bool = False
@@ -78,15 +87,21 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
         self.hub.requests.append((self.command, path, self.headers.get("Range")))
-        found = API.fullmatch(path) or RESOLVE.fullmatch(path)
-        repository = self.hub.repositories.get(found["id"]) if found else None
+        found = API.fullmatch(path) or TREE.fullmatch(path) or RESOLVE.fullmatch(path)
+        repositories = self.hub.datasets if found and found["kind"] == "datasets" else self.hub.repositories
+        repository = repositories.get(found["id"]) if found else None
         if self.hub.down:
             self._refuse(503, "", "down")
+        elif found and found["id"] in self.hub.moved:
+            where = self.path.replace(found["id"], self.hub.moved[found["id"]])
+            self._answer(307, {"Location": where, "Content-Length": 0})
         elif repository is None:
             # The real hub does not tell strangers whether a repository is missing or private.
             self._refuse(401, "RepoNotFound", "Repository not found")
         elif (commit := repository.commit(found["revision"] or "main")) is None:
             self._refuse(404, "RevisionNotFound", f"Invalid rev id: {found['revision']}")
+        elif "list" in found.groupdict():
+            self._list_tree(found, repository.commits[commit])
         elif "name" not in found.groupdict():
             self._list(found["id"], repository, commit)
         elif repository.files_status != 200:
@@ -98,7 +113,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send_file(file, commit, repository)
 
-    do_HEAD = do_GET
+    do_HEAD = do_POST = do_GET
 
     def _answer(self, status: int, headers: dict[str, str | int]) -> None:
         self.send_response(status)
@@ -123,26 +138,39 @@ class _Handler(BaseHTTPRequestHandler):
             {"rfilename": name, "size": repository.claimed_bytes or size, "blobId": f"{index:040x}"}
             for index, (name, size) in enumerate(sizes.items())
         ]
-        body = json.dumps({"_id": "1", "id": identity, "modelId": identity, "sha": commit, "siblings": siblings, "tags": []}).encode()
+        self._send_json({"_id": "1", "id": identity, "modelId": identity, "sha": commit, "siblings": siblings, "tags": []})
+
+    def _list_tree(self, found: re.Match[str], folder: Path) -> None:
+        """The files below a folder, or those of the asked paths that are there, as the client's file system wants them."""
+        if found["list"] == "paths-info":
+            asked = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())["paths"]
+            paths = [folder / name for name in asked if (folder / name).exists()]
+        else:
+            below = "recursive=true" in urlsplit(self.path).query.lower()
+            paths = sorted((folder / (found["folder"] or "")).glob("**/*" if below else "*"))
+        self._send_json([_entry(path, str(path.relative_to(folder))) for path in paths])
+
+    def _send_json(self, value: Any) -> None:
+        body = json.dumps(value).encode()
         self._answer(200, {"Content-Type": "application/json", "Content-Length": len(body)})
         self.wfile.write(body)
 
     def _send_file(self, file: Path, commit: str, repository: Repository) -> None:
         content = file.read_bytes()
-        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
         start = int(asked[1]) if asked else 0
-        range_ = f"bytes {start}-{len(content) - 1}/{len(content)}" if asked else ""
-        headers = {"Content-Range": range_, "Content-Length": len(content) - start, "Accept-Ranges": "bytes"}
+        rest = content[start : int(asked[2]) + 1 if asked and asked[2] else None]
+        range_ = f"bytes {start}-{start + len(rest) - 1}/{len(content)}" if asked else ""
+        headers = {"Content-Range": range_, "Content-Length": len(rest), "Accept-Ranges": "bytes"}
         self._answer(206 if asked else 200, {**headers, "ETag": _etag(content), "X-Repo-Commit": commit})
         if self.command == "HEAD":
             return
-        rest = content[start:]
         if repository.cuts and file.suffix == ".safetensors":
             repository.cuts -= 1
-            self.wfile.write(rest[: repository.cut])
+            rest = rest[: repository.cut]
             self.close_connection = True
-        else:
-            self.wfile.write(rest)
+        self.hub.sent[file.name] += len(rest)
+        self.wfile.write(rest)
 
     def log_message(self, *arguments: object) -> None:
         """Say nothing."""
@@ -150,3 +178,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _etag(content: bytes) -> str:
     return f'"{hashlib.sha256(content).hexdigest()}"'
+
+
+def _entry(path: Path, name: str) -> dict[str, Any]:
+    """A line of a listing; ids of contents are 40 digits on the hub too."""
+    if path.is_dir():
+        return {"type": "directory", "oid": "0" * 40, "size": 0, "path": name}
+    return {"type": "file", "oid": hashlib.sha1(path.read_bytes()).hexdigest(), "size": path.stat().st_size, "path": name}

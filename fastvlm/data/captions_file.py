@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fastvlm.data.records import field, read_json
 from fastvlm.data.splits import PREFIXES, named_split
 from fastvlm.errors import UserError
 
@@ -15,12 +15,13 @@ SHAPE = '{"images": [{"id", "file_name"}, ...], "annotations": [{"image_id", "ca
 
 @dataclass(frozen=True)
 class CaptionedImage:
-    """An image of the file; `split` is None where the file gives no split at all."""
+    """An image of the file; `split` is None where the file gives no split at all, `domain` is empty where it gives none (only NoCaps does)."""
 
     id: int | str
     file_name: str
     split: str | None
     captions: tuple[str, ...]
+    domain: str = ""
 
 
 def read_captions(path: Path) -> list[CaptionedImage]:
@@ -36,16 +37,12 @@ def read_captions(path: Path) -> list[CaptionedImage]:
     for identity, file_name in images.items():
         if not captions[identity]:
             raise UserError(f"{path}: image {file_name} (id {identity}) has no caption; expected at least one annotation with its id")
-    return [CaptionedImage(i, file_name, splits[i], tuple(captions[i])) for i, file_name in images.items()]
+    domains = {record["id"]: record.get("domain", "") for record in content["images"]}
+    return [CaptionedImage(i, file_name, splits[i], tuple(captions[i]), domains[i]) for i, file_name in images.items()]
 
 
 def _parse(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; expected a captions file in COCO's format")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not JSON ({error}); expected {SHAPE}") from None
+    content = read_json(path, f"a captions file in COCO's format, {SHAPE}")
     if not isinstance(content, dict):
         raise UserError(f"{path}: found a {type(content).__name__} at the top, expected {SHAPE}")
     for key in ("images", "annotations"):
@@ -59,10 +56,10 @@ def _images(path: Path, content: dict[str, Any]) -> dict[int | str, str]:
     """id -> file_name."""
     images: dict[int | str, str] = {}
     for number, record in enumerate(content["images"]):
-        identity = _field(path, "images", number, record, "id", int | str)
+        identity = field(f"{path}: images[{number}]", record, "id", int | str)
         if identity in images:
             raise UserError(f"{path}: images[{number}].id: {identity!r} occurs twice, expected each id once")
-        images[identity] = _field(path, "images", number, record, "file_name", str)
+        images[identity] = field(f"{path}: images[{number}]", record, "file_name", str)
     return images
 
 
@@ -72,7 +69,7 @@ def _splits(path: Path, records: list[dict[str, Any]]) -> dict[int | str, str | 
         return {record["id"]: None for record in records}
     splits = {}
     for number, record in enumerate(records):
-        word = _field(path, "images", number, record, "split", str)
+        word = field(f"{path}: images[{number}]", record, "split", str)
         splits[record["id"]] = named_split(word)
         if splits[record["id"]] is None:
             raise UserError(f"{path}: images[{number}].split: found {word!r}, expected a word that begins with {', '.join(PREFIXES)}")
@@ -82,20 +79,11 @@ def _splits(path: Path, records: list[dict[str, Any]]) -> dict[int | str, str | 
 def _captions(path: Path, content: dict[str, Any], images: dict[int | str, str]) -> dict[int | str, list[str]]:
     captions: dict[int | str, list[str]] = {identity: [] for identity in images}
     for number, record in enumerate(content["annotations"]):
-        identity = _field(path, "annotations", number, record, "image_id", int | str)
-        text = _field(path, "annotations", number, record, "caption", str).strip()
+        identity = field(f"{path}: annotations[{number}]", record, "image_id", int | str)
+        text = field(f"{path}: annotations[{number}]", record, "caption", str).strip()
         if identity not in images:
             raise UserError(f"{path}: annotations[{number}].image_id: {identity!r} names no image, expected the id of a record of 'images'")
         if not text:
             raise UserError(f"{path}: annotations[{number}].caption: empty, expected text (image id {identity!r})")
         captions[identity].append(text)
     return captions
-
-
-def _field(path: Path, group: str, number: int, record: Any, key: str, kind: Any) -> Any:
-    if not isinstance(record, dict):
-        raise UserError(f"{path}: {group}[{number}]: found {type(record).__name__}, expected a record with the key '{key}'")
-    if not isinstance(record.get(key), kind) or isinstance(record.get(key), bool):
-        found = f"found {type(record[key]).__name__}" if key in record else "missing"
-        raise UserError(f"{path}: {group}[{number}].{key}: {found}, expected {'text' if kind is str else 'a number or text'}")
-    return record[key]

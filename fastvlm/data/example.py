@@ -11,6 +11,7 @@ from typing import Any
 
 from PIL import Image
 
+from fastvlm.data.pictures import open_image
 from fastvlm.data.scenes import Scene, draw
 from fastvlm.errors import UserError
 from fastvlm.rows import write_rows
@@ -75,16 +76,6 @@ class Example:
         if hash_pixels(image) != self.sha256:
             raise UserError(f"{self.image or self.id}: pixels differ from the manifest's SHA-256; run the data stage again")
         return image
-
-
-def open_image(path: Path) -> Image.Image:
-    """Decode a picture to RGB; raises `UserError` naming the file if it does not decode."""
-    try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = str(error).replace("\n", " ")
-        raise UserError(f"{path}: not an image that can be decoded ({reason}); expected JPEG, PNG or another format of Pillow") from None
 
 
 def hash_pixels(image: Image.Image) -> str:

@@ -29,9 +29,17 @@ def assign_splits(named: dict[Any, str | None], validation: int | None) -> dict[
         splits = {image: "test" if split == "validation" else split for image, split in splits.items()}
     if "validation" not in splits.values():
         train = [image for image, split in splits.items() if split == "train"]
-        held_out = take(train, validation or len(train) // 10, salt="validation")
+        held_out = take(train, len(train) // 10 if validation is None else validation, salt="validation")
         splits |= dict.fromkeys(held_out, "validation")
     return splits
+
+
+def hold_out(images: Iterable[Any], validation: int, train: int) -> dict[Any, str]:
+    """The split of every id of a benchmark that publishes one split only: so many are held out by hash, and the others are test."""
+    images = list(images)
+    splits = dict.fromkeys(images, "test") | dict.fromkeys(take(images, validation, salt="validation"), "validation")
+    rest = [image for image, split in splits.items() if split == "test"]
+    return splits | dict.fromkeys(take(rest, train, salt="train"), "train")
 
 
 def limit(splits: dict[Any, str], limits: dict[str, int | None], seed: int) -> dict[str, list[Any]]:
