@@ -9,7 +9,8 @@ from PIL import Image
 
 SPLITS = ("train", "train", "train", "val", "test")
 KNOBS = {
-    "source": "files", "task": "caption", "captions": "captions.json", "images": "images", "train": None, "validation": None, "test": None,
+    "source": "files", "benchmark": "captions", "task": "caption", "captions": "captions.json", "images": "images",
+    "train": None, "validation": None, "test": None,
 }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ SHAPE = '{"images": [{"id", "file_name"}, ...], "annotations": [{"image_id", "ca
 
 @dataclass(frozen=True)
 class CaptionedImage:
-    """An image of the file; `split` is None where the file gives no split at all, `domain` is empty where it gives none (only NoCaps does)."""
+    """An image of the file; `split` is None where the file gives no split at all. NoCaps gives a `domain`, others have none."""
 
     id: int | str
     file_name: str

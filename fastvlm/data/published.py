@@ -55,3 +55,15 @@ def check_pictures(where: str, pictures: Mapping[Any, Path]) -> None:
         raise UserError(
             f"{missing[0]}: no such file; {where} names {len(pictures)} images that are needed, and {len(missing)} of them are not there"
         )
+
+
+def from_files(
+    where: str, splits: dict[Any, str], image: Callable[[Any], Path], examples: Callable[[Any], tuple[Example, ...]], files: Iterable[Path]
+) -> Published:
+    """A benchmark whose images lie on disk; `image` and `examples` are those of an id, `files` what was read."""
+
+    def rows(chosen: list[Any]) -> dict[Any, Row]:
+        check_pictures(where, {identity: image(identity) for identity in chosen})
+        return {identity: Row(image(identity), examples(identity)) for identity in chosen}
+
+    return Published(where, splits, rows, {"source": "files", "files": [str(file) for file in files], "rows": len(splits)})

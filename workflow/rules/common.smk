@@ -70,11 +70,10 @@ def folders(files):
     return [Path(file).parent for file in files]
 
 
-def captions_file(wildcards):
-    """Nothing for drawn scenes; nor where the file is missing, as the stage says that better than a missing input would."""
+def official_files(wildcards):
+    """Nothing for drawn scenes; nor where a file is missing, as the stage says that better than a missing input would."""
     dataset = CONFIG.datasets[wildcards.dataset]
-    path = Path(dataset.folder, dataset.captions) if dataset.source == "files" else None
-    return [path] if path and path.is_file() else []
+    return [] if dataset.source == "scenes" else [path for path in dataset.inputs() if path.is_file()]
 
 
 def model_folder(wildcards):

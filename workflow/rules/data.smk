@@ -5,7 +5,7 @@ rule data:
     message:
         "Writing the manifest of {wildcards.dataset}"
     input:
-        captions=captions_file,
+        files=official_files,
     output:
         manifest=f"{RESULTS}/data/{{dataset}}.jsonl",
     log:

@@ -10,7 +10,10 @@ from fastvlm.config import Config, load_config
 from tests.workspace import PROJECT
 
 SMOKE = yaml.safe_load((PROJECT / "config/smoke.yaml").read_text())
-FILES = {"source": "files", "task": "caption", "folder": "absent", "captions": "c.json", "images": "images", "max_new_tokens": 20}
+FILES = {
+    "source": "files", "benchmark": "captions", "task": "caption", "folder": "absent", "captions": "c.json", "images": "images",
+    "max_new_tokens": 20,
+}  # fmt: skip
 LLAVA = {"source": "hub", "id": "llava-hf/llava-1.5-7b-hf", "revision": None}
 
 
