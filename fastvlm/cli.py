@@ -144,6 +144,28 @@ def quality(knobs: Knobs, rows: Rows, manifest: Manifests, output: Output) -> No
 
 
 @app.command()
+def judge(
+    knobs: Knobs,
+    rows: Rows,
+    manifest: Manifests,
+    cache: Annotated[Path, typer.Option(help="folder that keeps the judge's answers")],
+    output: Output,
+) -> None:
+    """Have a judge score the texts of questions and long descriptions; without one the table is its header."""
+    from fastvlm.judging.table import write_judged
+
+    write_judged(_parse(knobs), rows, manifest, cache, output)
+
+
+@app.command()
+def published(knobs: Knobs, tables: Tables, output: Output) -> None:
+    """Put published scores beside those of the same checkpoints and benchmarks."""
+    from fastvlm.metrics.published import write_published
+
+    write_published(_parse(knobs), tables, output)
+
+
+@app.command()
 def collect(
     experiment: Annotated[str, typer.Option(help="name of the experiment")],
     table: Annotated[list[str], typer.Option(help="MODEL=FILE; give one for each model")],

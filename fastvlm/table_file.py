@@ -13,6 +13,8 @@ from fastvlm.rows import write_text
 
 KEY_COLUMNS = ("experiment", "model", "dataset", "method", "policy", "exit_layer", "draft_length", "examples")
 TEXT_COLUMNS = {"experiment", "model", "dataset", "method", "policy", "stage", "dtype"}
+TEXT_COLUMNS |= {"tag"}
+TEXT_COLUMNS |= {"rule", "wording", "judge", "date", "note", "metric", "protocol_theirs", "protocol_ours", "source"}
 
 Record = dict[str, Any]
 
