@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pyarrow.parquet as pq
 from datasets import DownloadConfig, load_dataset_builder
 from datasets.exceptions import DatasetsError
-from huggingface_hub import HfApi, HfFileSystem
+from huggingface_hub import HfApi, HfFileSystem, get_hf_file_metadata, hf_hub_url
 from huggingface_hub.constants import HF_HUB_ETAG_TIMEOUT
+from huggingface_hub.errors import RemoteEntryNotFoundError
 from pyarrow import ArrowException
 
 from fastvlm.errors import UserError
@@ -31,7 +32,7 @@ class Repository:
         """Raises `UserError` where the hub does not answer, or not with Parquet files."""
         with explained(identity, revision):
             found = HfApi().dataset_info(identity, revision=revision, timeout=HF_HUB_ETAG_TIMEOUT)
-            HfApi().auth_check(found.id, repo_type="dataset")
+            _check_access(found.id, found.sha)
         self.identity, self.commit = found.id, found.sha
         with _reading(identity, revision, "asking for its splits"):
             builder = load_dataset_builder(found.id, revision=found.sha, download_config=DownloadConfig(disable_tqdm=True))
@@ -113,6 +114,12 @@ def first_answering(repositories: Sequence[dict[str, str | None]]) -> Repository
             LOG.warning("reading %s at commit %s", repository.identity, repository.commit)
             return repository
     raise UserError("; ".join(reasons))
+
+
+def _check_access(identity: str, commit: str) -> None:
+    """Raise the client's own error for a gated repository, which `datasets` would not tell from a missing one."""
+    with suppress(RemoteEntryNotFoundError):
+        get_hf_file_metadata(hf_hub_url(identity, "README.md", repo_type="dataset", revision=commit), timeout=HF_HUB_ETAG_TIMEOUT)
 
 
 @contextmanager

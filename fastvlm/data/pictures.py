@@ -40,9 +40,7 @@ def _opened(file: Path | BytesIO, name: str) -> Iterator[Image.Image]:
     except FileNotFoundError:
         raise UserError(f"{name}: no such file; expected an image") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        raise UserError(
-            f"{name}: an image of more than {Image.MAX_IMAGE_PIXELS} pixels, which is not decoded; expected a smaller one"
-        ) from None
+        raise UserError(f"{name}: not decoded, as it has more pixels than is safe; expected at most {Image.MAX_IMAGE_PIXELS}") from None
     except (OSError, ValueError, SyntaxError) as error:
         reason = str(error).replace("\n", " ")
         raise UserError(f"{name}: not an image that can be decoded ({reason}); {EXPECTED}") from None

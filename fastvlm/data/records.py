@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -71,7 +72,15 @@ def _read(path: Path, expected: str) -> str:
 
 
 def _parse(where: object, content: str, expected: str) -> Any:
+    def record(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        """JSON itself lets a later record of the same key take the place of an earlier one."""
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
+            raise UserError(f"{where}: key {twice!r} occurs twice in one record, expected each key once")
+        return found
+
     try:
-        return json.loads(content)
+        return json.loads(content, object_pairs_hook=record)
     except json.JSONDecodeError as error:
         raise UserError(f"{where}: not JSON ({error}); expected {expected}") from None

@@ -1,136 +1,84 @@
-"""A folder of one's own: read as it is, or refused with one line that names file and record."""
+"""Karpathy's file: whose split is test, that it is his, and where its images lie."""
 
 from __future__ import annotations
 
 import pytest
 
-from fastvlm.data.coco import read_examples
-from fastvlm.data.example import hash_pixels, open_image
-from fastvlm.errors import UserError
-from tests.captioned_folder import KNOBS, content, write_folder
+from fastvlm.data import coco
+from tests.official_files import karpathy, read, refused, write
+
+KNOBS = {"benchmark": "coco", "karpathy": "dataset_coco.json", "images": "coco", "train": None, "validation": None}
 
 
-def read(folder, **knobs):
-    return list(read_examples("own", {**KNOBS, "folder": str(folder), **knobs}, seed=1))
+@pytest.fixture(autouse=True)
+def six_test_images(monkeypatch):
+    monkeypatch.setattr(coco, "TEST_IMAGES", 6)
 
 
-def test_images_become_examples_in_order(tmp_path):
-    examples = read(write_folder(tmp_path / "own", content()))
-    assert [example.id for example in examples if example.split == "train"] == ["own-0", "own-1", "own-2", "own-5", "own-6", "own-7"]
-    assert [example.id for example in examples if example.split == "validation"] == ["own-3", "own-8"]
-    first = examples[0]
-    assert first.references == ("a picture of 0", "a picture with 0")
-    assert first.prompt == "Describe the image in one sentence."
-    assert first.sha256 == hash_pixels(open_image(tmp_path / "own/images/0.png")) == hash_pixels(first.pixels())
+def folder(tmp_path, content=None):
+    content = content or karpathy()
+    names = [f"coco/{image['filepath']}/{image['filename']}" for image in karpathy()["images"]]
+    return write(tmp_path / "own", {"dataset_coco.json": content}, names)
 
 
-def test_limits(tmp_path):
-    examples = read(write_folder(tmp_path / "own", content()), train=4, test=1)
-    assert [sum(example.split == split for example in examples) for split in ("train", "validation", "test")] == [4, 2, 1]
+def test_splits_are_karpathys_and_restval_is_training(tmp_path):
+    examples = read(folder(tmp_path), **KNOBS)
+    assert [example.id for example in examples if example.split == "train"] == ["own-100", "own-101", "own-102", "own-103"]
+    assert [example.id for example in examples if example.split == "validation"] == ["own-104", "own-105"]
+    assert [example.id for example in examples if example.split == "test"] == [f"own-{n}" for n in range(106, 112)]
 
 
-def test_file_without_splits(tmp_path):
-    captions = content()
-    for image in captions["images"]:
-        del image["split"]
-    # Ids whose hashes fall into all three splits.
-    assert {example.split for example in read(write_folder(tmp_path / "own", captions))} == {"train", "validation", "test"}
+def test_an_example(tmp_path):
+    example = read(folder(tmp_path), **KNOBS)[0]
+    assert example.references == tuple(f"Caption {n} of 100." for n in range(5))
+    assert (example.task, example.prompt) == ("caption", "Describe the image in one sentence.")
+    assert example.image.endswith("own/coco/train2014/COCO_train2014_000000000100.jpg")
+    assert example.pixels().size == (8, 6)
 
 
-def test_a_changed_image_is_noticed(tmp_path):
-    folder = write_folder(tmp_path / "own", content())
-    example = read(folder)[0]
-    (folder / "images/1.png").replace(folder / "images/0.png")
-    with pytest.raises(UserError, match=r"0\.png: pixels differ from the manifest"):
-        example.pixels()
+def test_no_training_and_no_validation(tmp_path):
+    assert {example.split for example in read(folder(tmp_path), **KNOBS | {"train": 0, "validation": 0})} == {"test"}
 
 
-def drop(*path):
-    def change(captions):
-        *groups, key = path
-        for part in groups:
-            captions = captions[part]
-        del captions[key]
-
-    return change
-
-
-def put(*path):
-    *groups, key, value = path
-
-    def change(captions):
-        for part in groups:
-            captions = captions[part]
-        captions[key] = value
-
-    return change
-
-
-def all_train(captions):
-    for image in captions["images"]:
-        image["split"] = "train"
-
-
-BAD_CONTENT = [
-    (drop("images"), "captions.json: key 'images': missing or empty, expected a list of records"),
-    (put("annotations", {}), "captions.json: key 'annotations': missing or empty, expected a list"),
-    (put("annotations", "x"), "captions.json: key 'annotations': found str, expected a list"),
-    (put("images", 3, "x"), "captions.json: images[3]: found str, expected a record with the key 'id'"),
-    (drop("images", 3, "file_name"), "captions.json: images[3].file_name: missing, expected text"),
-    (put("images", 3, "id", 2.5), "captions.json: images[3].id: found float, expected a number or text"),
-    (put("images", 3, "id", 2), "captions.json: images[3].id: 2 occurs twice, expected each id once"),
-    (drop("images", 3, "split"), "captions.json: images[3].split: missing, expected text"),
-    (put("images", 3, "split", "dev"), "captions.json: images[3].split: found 'dev', expected a word that begins with train,"),
-    (drop("annotations", 4, "image_id"), "captions.json: annotations[4].image_id: missing, expected a number or text"),
-    (put("annotations", 4, "image_id", 99), "captions.json: annotations[4].image_id: 99 names no image, expected the id"),
-    (put("annotations", 4, "caption", "  "), "captions.json: annotations[4].caption: empty, expected text (image id 2)"),
-    (drop("annotations", slice(4, 6)), "captions.json: image 2.png (id 2) has no caption; expected at least one annotation"),
-    (put("images", 3, "file_name", "no.png"), "no.png: no such file; "),
-    (all_train, "captions.json: no image for the split 'test' of dataset 'own', expected at least one"),
-]
-
-
-@pytest.mark.parametrize(("change", "line"), BAD_CONTENT, ids=[line[:60] for _, line in BAD_CONTENT])
-def test_bad_captions_are_named_in_one_line(tmp_path, change, line):
-    captions = content()
-    change(captions)
-    refused(write_folder(tmp_path / "own", captions), line)
+def change(key, value, number=-1):
+    content = karpathy()
+    content["images"][number][key] = value
+    return content
 
 
 @pytest.mark.parametrize(
-    ("text", "line"), [("{", "captions.json: not JSON ("), ("[]", "captions.json: found a list at the top, expected {")]
+    ("content", "line"),
+    [
+        (karpathy(5), "dataset_coco.json: 5 different images in test, expected Karpathy's 6"),
+        (karpathy(7), "dataset_coco.json: 7 different images in test, expected Karpathy's 6"),
+        (change("cocoid", 110), "dataset_coco.json: id 110 occurs twice, expected each id once"),
+        (change("cocoid", 99), "test image 99 is val2014/COCO_val2014_000000000111.jpg, expected COCO_val2014_000000000099.jpg"),
+        (change("filename", "000000000111.jpg"), "test image 111 is val2014/000000000111.jpg, expected COCO_val2014_000000000111.jpg"),
+        (change("split", "dev"), "images[11].split: found 'dev', expected a word that begins with train, restval, val, test"),
+        (change("sentences", []), "images[11]: no reference; expected one or more texts"),
+        (change("sentences", [{"raw": " "}]), "images[11].raw: empty, expected text"),
+        (change("sentences", [{}]), "images[11].raw: missing, expected text"),
+        (change("cocoid", "111"), "images[11].cocoid: found str, expected a number"),
+        ({"annotations": []}, "dataset_coco.json.images: missing, expected a list"),
+    ],
 )
-def test_file_of_another_shape(tmp_path, text, line):
-    refused(write_folder(tmp_path / "own", text), line)
+def test_what_is_not_karpathys_is_named(tmp_path, content, line):
+    refused(folder(tmp_path, content), line, **KNOBS)
 
 
-def test_missing_folder(tmp_path):
-    refused(tmp_path / "nowhere", "nowhere: no such folder; expected a folder with a captions file and images")
+def test_images_that_are_not_there_are_counted(tmp_path):
+    own = folder(tmp_path)
+    for number in (106, 107):
+        (own / f"coco/val2014/COCO_val2014_{number:012d}.jpg").unlink()
+    line = "COCO_val2014_000000000106.jpg: no such file; "
+    refused(own, line, **KNOBS)
+    refused(own, "dataset_coco.json names 12 images that are needed, and 2 of them are not there", **KNOBS)
+    assert not list(own.glob("*.source.json"))
 
 
-def test_missing_captions_file(tmp_path):
-    folder = write_folder(tmp_path / "own", content())
-    (folder / "captions.json").unlink()
-    refused(folder, "captions.json: no such file; expected a captions file")
-
-
-@pytest.mark.parametrize("exists", [True, False])
-def test_missing_or_empty_image_folder(tmp_path, exists):
-    folder = write_folder(tmp_path / "own", content())
-    (folder / "images").rename(tmp_path / "elsewhere")
-    if exists:
-        (folder / "images").mkdir()
-    refused(folder, "images: empty; expected the images" if exists else "images: no such folder; expected the images")
-
-
-def test_image_that_does_not_decode(tmp_path):
-    folder = write_folder(tmp_path / "own", content())
-    (folder / "images/5.png").write_bytes(b"not a picture")
-    refused(folder, "5.png: not an image that can be decoded")
-
-
-def refused(folder, line):
-    with pytest.raises(UserError) as error:
-        read(folder)
-    assert line in str(error.value)
-    assert "\n" not in str(error.value)
+def test_all_five_thousand_are_wanted_where_no_limit_is_set(tmp_path, monkeypatch):
+    monkeypatch.undo()
+    own = write(tmp_path / "own", {"dataset_coco.json": karpathy(5000)})
+    refused(own, "names 5000 images that are needed, and 5000 of them are not there", **KNOBS | {"train": 0, "validation": 0})
+    own = write(tmp_path / "other", {"dataset_coco.json": karpathy(4999)})
+    refused(own, "4999 different images in test, expected Karpathy's 5000", **KNOBS)
