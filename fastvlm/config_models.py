@@ -18,6 +18,7 @@ from fastvlm.config_types import (
     Repository,
     Share,
     Steps,
+    Task,
     Text,
     as_tuple,
     check_multiple,
@@ -28,9 +29,10 @@ class TrainingStage(Knobs):
     """One stage of a training on sentences."""
 
     layers: Count = Field(description="decoder layers of the model in this stage, count; new ones begin as identities")
-    share: Annotated[float, Field(gt=0, le=1)] = Field(
-        description="share of the examples that is used, those with the shortest texts, 0..1"
+    tasks: Annotated[tuple[Task, ...], Field(min_length=1), BeforeValidator(as_tuple)] | None = Field(
+        default=None, description="tasks whose examples are used; left out: all"
     )
+    share: Annotated[float, Field(gt=0, le=1)] = Field(description="share of these examples that is used, the shortest, 0..1")
     steps: Steps = Field(description="training steps, count")
     learning_rate: Positive = Field(description="peak learning rate of AdamW")
     final: Share = Field(description="where the learning rate's cosine ends, as a share of its peak, 0..1")
@@ -43,6 +45,9 @@ class Training(Knobs):
     threads: Count = Field(description="CPU threads of a training, count; the weights depend on it")
     batch: Count = Field(description="examples a step, count")
     word_steps: Steps = Field(description="steps in which the vision tower alone learns which words an image calls for, count")
+    word_tasks: Annotated[tuple[Task, ...], Field(min_length=1), BeforeValidator(as_tuple)] = Field(
+        description="tasks whose texts it learns from: those that name what is seen"
+    )
     word_rate: Positive = Field(description="peak learning rate of these steps")
     vision_rate: Share = Field(description="learning rate of the vision tower in the stages, as a share of the rest's, 0..1")
     checkpoint_every: Count = Field(description="steps between the checkpoints that an interrupted training resumes from, count")

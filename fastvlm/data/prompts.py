@@ -15,8 +15,9 @@ LLAVA = "USER: <image>\n{prompt} ASSISTANT:"
 LLAVA_TURN = "{question} ASSISTANT: {answer}</s>USER: "
 # Source: LLaVA-1.5 (Liu et al., arXiv 2310.03744), section 3.2: what makes it answer in one word.
 LLAVA_SHORT = "USER: <image>\n{prompt}\nAnswer the question using a single word or phrase. ASSISTANT:"
-# Source: BLIP-2 (Li et al., arXiv 2301.12597, section 4.2) for questions; only Flan-T5 is told that the answer is short.
+# Source: BLIP-2 (Li et al., arXiv 2301.12597, section 4.2).
 BLIP2 = "Question: {prompt} Answer:"
+# Source: LAVIS, the zero-shot VQA configurations of BLIP-2, for OPT and for Flan-T5 alike.
 BLIP2_SHORT = "Question: {prompt} Short answer:"
 # Source: the BLIP-2 release's example of a chat.
 BLIP2_TURN = "Question: {question} Answer: {answer}. "
@@ -25,7 +26,7 @@ BLIP2_CAPTION = "a photo of"
 
 TEMPLATES = {
     "llava": {"": LLAVA, "vqa": LLAVA_SHORT},
-    "blip2-opt": {"": BLIP2, "caption": BLIP2_CAPTION},
+    "blip2-opt": {"": BLIP2, "caption": BLIP2_CAPTION, "vqa": BLIP2_SHORT},
     "blip2-t5": {"": BLIP2, "caption": BLIP2_CAPTION, "vqa": BLIP2_SHORT},
 }
 
@@ -40,8 +41,8 @@ def prompt_text(family: str, example: Example) -> str:
 
 def _chat(family: str, dialogue: Dialogue, question: str) -> str:
     """The picture's caption and all that was said, as it was said by people, then the question."""
-    turn = LLAVA_TURN if family == "llava" else BLIP2_TURN
-    said = "".join(turn.format(question=asked, answer=answer.rstrip(".")) for asked, answer in dialogue.history)
     if family == "llava":
+        said = "".join(LLAVA_TURN.format(question=asked, answer=answer) for asked, answer in dialogue.history)
         return LLAVA.format(prompt=f"{dialogue.caption} {said}{question}")
+    said = "".join(BLIP2_TURN.format(question=asked, answer=answer.rstrip(".")) for asked, answer in dialogue.history)
     return f"{dialogue.caption} {said}{BLIP2.format(prompt=question)}"

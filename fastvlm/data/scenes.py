@@ -1,6 +1,7 @@
-"""Drawn scenes: a few coloured shapes on a 3 x 3 grid whose cells line up with 16-pixel image patches.
+"""Drawn scenes: a few coloured shapes, and perhaps a sign, on a 3 x 3 grid whose cells line up with 16-pixel image patches.
 
-A scene belongs to a split by the hash of what it shows, so no two splits share a picture whatever the seed.
+A scene belongs to a split by the hash of what it shows, so no two splits share a picture whatever the seed. Some pairs of colour
+and shape are novel: no scene shows them unless it is asked to.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
+from fastvlm.data.letters import letters_mask
+
 CELL = 16
 GRID = 3
 COLOURS = {
@@ -27,6 +30,10 @@ BACKGROUNDS = {
 }  # fmt: skip
 SHAPES = ("circle", "square", "triangle", "star", "diamond", "cross")
 RADII = {"large": 7.0, "small": 4.5}  # pixels
+NOVEL = frozenset(
+    {("red", "diamond"), ("orange", "cross"), ("yellow", "square"), ("green", "circle"), ("blue", "triangle"), ("purple", "star")}
+)
+SIGNS = ("go", "hi", "ox", "tv", "ax", "pi", *"0123456789")
 PLACES = ("top left", "top", "top right", "left", "centre", "right", "bottom left", "bottom", "bottom right")
 
 
@@ -48,15 +55,25 @@ class Thing:
 
 
 @dataclass(frozen=True)
+class Sign:
+    """A word or digit, written in black."""
+
+    text: str
+    place: str
+
+
+@dataclass(frozen=True)
 class Scene:
-    """A background and its things in reading order."""
+    """A background, its things in reading order, and the sign, if there is one."""
 
     background: str
     things: tuple[Thing, ...]
+    sign: Sign | None = None
 
     @staticmethod
     def from_dict(scene: dict[str, Any]) -> Scene:
-        return Scene(scene["background"], tuple(Thing(**thing) for thing in scene["things"]))
+        sign = Sign(**scene["sign"]) if scene["sign"] else None
+        return Scene(scene["background"], tuple(Thing(**thing) for thing in scene["things"]), sign)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -65,37 +82,53 @@ class Scene:
     def split(self) -> str:
         """The split that this content belongs to: a tenth each to validation and test."""
         names = [(t.size, t.colour, t.shape, t.place) for t in self.things]
-        bucket = hashlib.sha256(repr((self.background, names)).encode()).digest()[0] % 10
+        bucket = hashlib.sha256(repr((self.background, names, self.sign)).encode()).digest()[0] % 10
         return {0: "validation", 1: "test"}.get(bucket, "train")
 
+    @property
+    def novel(self) -> int:
+        """How many of its things are of a novel colour and shape."""
+        return sum((thing.colour, thing.shape) in NOVEL for thing in self.things)
 
-def sample_scenes(split: str, counts: tuple[int, ...], rng: random.Random) -> Iterator[Scene]:
-    """Endless distinct scenes of one split; the number of things is drawn from `counts`."""
+
+def sample_scenes(split: str, counts: tuple[int, ...], rng: random.Random, *, novel: bool = False, signs: float = 0.0) -> Iterator[Scene]:
+    """Endless distinct scenes of one split; the number of things is drawn from `counts`.
+
+    `novel`: things may be of novel colours and shapes, half of them are. `signs`: the share of scenes with a sign, 0..1.
+    """
     seen = set()
     while True:
-        scene = _sample(rng.choice(counts), rng)
+        scene = _sample(rng.choice(counts), rng, novel=novel, sign=rng.random() < signs)
         if scene.split == split and scene not in seen:
             seen.add(scene)
             yield scene
 
 
-def _sample(count: int, rng: random.Random) -> Scene:
-    things = tuple(
-        Thing(
-            rng.choice(tuple(RADII)), rng.choice(tuple(COLOURS)), rng.choice(SHAPES), PLACES[cell], rng.randint(-1, 1), rng.randint(-1, 1)
-        )
-        for cell in sorted(rng.sample(range(GRID * GRID), count))
-    )
-    return Scene(rng.choice(tuple(BACKGROUNDS)), things)
+def _sample(count: int, rng: random.Random, *, novel: bool, sign: bool) -> Scene:
+    cells = rng.sample(range(GRID * GRID), count + sign)
+    things = tuple(_thing(PLACES[cell], rng, novel=novel and rng.random() < 0.5) for cell in sorted(cells[:count]))
+    return Scene(rng.choice(tuple(BACKGROUNDS)), things, Sign(rng.choice(SIGNS), PLACES[cells[-1]]) if sign else None)
+
+
+def _thing(place: str, rng: random.Random, *, novel: bool) -> Thing:
+    pairs = [(colour, shape) for colour in COLOURS for shape in SHAPES if ((colour, shape) in NOVEL) == novel]
+    colour, shape = rng.choice(pairs)
+    return Thing(rng.choice(tuple(RADII)), colour, shape, place, rng.randint(-1, 1), rng.randint(-1, 1))
 
 
 def draw(scene: Scene) -> Image.Image:
     """The scene as a 48 x 48 RGB picture."""
     image = Image.new("RGB", (GRID * CELL, GRID * CELL), BACKGROUNDS[scene.background])
     for thing in scene.things:
-        row, column = thing.cell
-        image.paste(COLOURS[thing.colour], (column * CELL, row * CELL), _mask(thing.shape, thing.size, thing.dx, thing.dy))
+        image.paste(COLOURS[thing.colour], _corner(thing.place), _mask(thing.shape, thing.size, thing.dx, thing.dy))
+    if scene.sign:
+        image.paste(COLOURS["black"], _corner(scene.sign.place), letters_mask(scene.sign.text, CELL))
     return image
+
+
+def _corner(place: str) -> tuple[int, int]:
+    row, column = divmod(PLACES.index(place), GRID)
+    return column * CELL, row * CELL
 
 
 @cache

@@ -8,9 +8,9 @@ So the likeliest text differs from picture to picture, and a reader who sees onl
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from fastvlm.data.scenes import BACKGROUNDS, COLOURS, PLACES, SHAPES, Scene, Thing
+from fastvlm.data.scenes import BACKGROUNDS, COLOURS, PLACES, SHAPES, Scene, Sign, Thing
 
 FAVOUR = 0.7  # how often the favourite wording is taken
 SIZE_WORDS = {"large": ("large", "big"), "small": ("small", "little")}
@@ -43,8 +43,8 @@ CLOSINGS = (
 
 def caption(scene: Scene, rng: random.Random) -> str:
     """One sentence that names every thing of a scene of one or two, and the background."""
-    narrator = _narrator(scene)
-    frame = _favour(CAPTION_FRAMES, narrator, rng)
+    narrator = narrator_of(scene)
+    frame = choose(CAPTION_FRAMES, narrator, rng)
     first = {"a": noun_phrase(scene.things[0], narrator, rng), "verb_a": _verb(scene.things[0], rng)}
     place = place_phrase(scene.things[0], narrator, rng)
     rest = {"and_b": "", "while_b": "", "be": "is", "background": scene.background}
@@ -56,47 +56,52 @@ def caption(scene: Scene, rng: random.Random) -> str:
 
 def description(scene: Scene, rng: random.Random) -> str:
     """An opening with the count, a sentence for each thing, and a closing count by size: 40 to 80 words."""
+    return long_enough(lambda: [_opening(scene, rng), *_thing_sentences(scene, rng), _closing(scene, rng)])
+
+
+def long_enough(tell: Callable[[], list[str]]) -> str:
+    """The sentences of the first telling of 40 to 80 words."""
     while True:
-        text = " ".join((_opening(scene, rng), *_thing_sentences(scene, rng), _closing(scene, rng)))
+        text = " ".join(_sentence(sentence) for sentence in tell())
         if 40 <= len(text.split()) <= 80:
             return text
 
 
 def _opening(scene: Scene, rng: random.Random) -> str:
-    frame = _favour(OPENINGS, _narrator(scene), rng)
-    return _sentence(frame.format(number=NUMBERS[len(scene.things)], background=scene.background))
+    frame = choose(OPENINGS, narrator_of(scene), rng)
+    return frame.format(number=NUMBERS[len(scene.things)], background=scene.background)
 
 
 def _thing_sentences(scene: Scene, rng: random.Random) -> list[str]:
-    narrator, first = _narrator(scene), scene.things[0]
+    narrator, first = narrator_of(scene), scene.things[0]
     sentences = [f"{noun_phrase(first, narrator, rng)} {_verb(first, rng)} {place_phrase(first, narrator, rng)}."]
     for before, thing in zip(scene.things, scene.things[1:], strict=False):
         noun, verb, place = noun_phrase(thing, narrator, rng), _verb(thing, rng), place_phrase(thing, narrator, rng)
         relation = f"{relate(thing, before)} the {before.colour} {before.shape}"
         frames = (f"{noun} {verb} {place}, {relation}.", f"{place}, {relation}, {verb} {noun}.", f"{noun} {verb} {place}.")
-        sentences.append(_favour(frames, COLOUR_RANK[thing.colour], rng))
-    return [_sentence(sentence) for sentence in sentences]
+        sentences.append(choose(frames, COLOUR_RANK[thing.colour], rng))
+    return sentences
 
 
 def _closing(scene: Scene, rng: random.Random) -> str:
     large = sum(thing.size == "large" for thing in scene.things)
     small = len(scene.things) - large
     words = {"large": NUMBERS[large], "small": NUMBERS[small], "are_large": _be(large), "are_small": _be(small)}
-    return _sentence(_favour(CLOSINGS, len(scene.things), rng).format(**words))
+    return choose(CLOSINGS, len(scene.things), rng).format(**words)
 
 
 def noun_phrase(thing: Thing, narrator: int, rng: random.Random) -> str:
     """For example 'a large red circle'."""
-    size = _favour(SIZE_WORDS[thing.size], narrator, rng)
+    size = choose(SIZE_WORDS[thing.size], narrator, rng)
     return f"a {size} {thing.colour} {thing.shape}"
 
 
-def place_phrase(thing: Thing, narrator: int, rng: random.Random) -> str:
+def place_phrase(thing: Thing | Sign, narrator: int, rng: random.Random) -> str:
     """For example 'in the top left corner'."""
     rank = narrator // 2
     if " " in thing.place:
-        return _favour(CORNER_PHRASES, rank, rng).format(thing.place)
-    return _favour(SIDE_PHRASES[thing.place], rank, rng)
+        return choose(CORNER_PHRASES, rank, rng).format(thing.place)
+    return choose(SIDE_PHRASES[thing.place], rank, rng)
 
 
 def relate(thing: Thing, before: Thing) -> str:
@@ -108,14 +113,16 @@ COLOUR_RANK = {colour: rank for rank, colour in enumerate(COLOURS)}
 
 
 def _verb(thing: Thing, rng: random.Random) -> str:
-    return _favour(VERBS, SHAPES.index(thing.shape) + PLACES.index(thing.place) // 3, rng)
+    return choose(VERBS, SHAPES.index(thing.shape) + PLACES.index(thing.place) // 3, rng)
 
 
-def _narrator(scene: Scene) -> int:
+def narrator_of(scene: Scene) -> int:
+    """Whose habits of speech a scene's texts follow."""
     return tuple(BACKGROUNDS).index(scene.background)
 
 
-def _favour(wordings: Sequence[str], rank: int, rng: random.Random) -> str:
+def choose(wordings: Sequence[str], rank: int, rng: random.Random) -> str:
+    """One of the wordings: mostly the favourite, which `rank` decides."""
     favourite = wordings[rank % len(wordings)]
     return favourite if rng.random() < FAVOUR else rng.choice(wordings)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ def generate_texts(knobs: dict[str, Any], model: Path, manifests: list[Path], ou
     """
     torch.set_num_threads(knobs["threads"])
     backbone = load_backbone(model, knobs)
-    batches = [batch for manifest in manifests for batch in _batches(manifest, knobs["examples"], knobs["generation_batch"])]
+    batches = [batch for manifest in manifests for batch in _batches(backbone, manifest, knobs["examples"], knobs["generation_batch"])]
     limits = {manifest.stem: limit for manifest, limit in zip(manifests, knobs["max_new_tokens"], strict=True)}
     rows = (
         {"id": example.id, "split": example.split, "tokens": tokens}
@@ -43,12 +42,13 @@ def chosen_examples(manifest: Path, split: str, most: int) -> list[Example]:
     return examples[:: max(1, len(examples) // most)][:most] if split == "train" else examples
 
 
-def _batches(manifest: Path, most: int, size: int) -> Iterator[tuple[str, list[Example]]]:
-    """Batches of one prompt each, so that no padding is needed."""
+def _batches(backbone: Backbone, manifest: Path, most: int, size: int) -> Iterator[tuple[str, list[Example]]]:
+    """Batches of prompts of one length, so that no padding is needed."""
     for split in SPLITS:
-        by_prompt = sorted(chosen_examples(manifest, split, most), key=lambda example: example.prompt)
-        for _, group in groupby(by_prompt, key=lambda example: example.prompt):
-            examples = list(group)
+        by_length: dict[int, list[Example]] = {}
+        for example in chosen_examples(manifest, split, most):
+            by_length.setdefault(len(backbone.processor.tokenizer.encode(backbone.prompt(example))), []).append(example)
+        for _, examples in sorted(by_length.items()):
             yield from ((manifest.stem, examples[start : start + size]) for start in range(0, len(examples), size))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from transformers import ProcessorMixin
 
 from fastvlm.data.example import Example
 from fastvlm.data.prompts import prompt_text
+from fastvlm.errors import UserError
 from fastvlm.models.backbone import Batch
 from fastvlm.progress import progress
 
@@ -18,19 +19,20 @@ POOLED_BATCHES = 8  # batches that are drawn together and sorted by length
 
 
 class Corpus:
-    """Examples as token ids of a family's prompts, sorted from the shortest references to the longest."""
+    """Examples as token ids of a family's prompts, sorted from the shortest to the longest."""
 
     def __init__(self, examples: Sequence[Example], processor: ProcessorMixin, family: str):
         tokenizer, end = processor.tokenizer, processor.tokenizer.eos_token_id
         answers = [[tokenizer.encode(f" {text}") + [end] for text in example.references] for example in examples]
-        order = sorted(range(len(examples)), key=lambda i: (np.mean([len(answer) for answer in answers[i]]), examples[i].id))
+        texts = [prompt_text(family, example) for example in examples]
+        prompts = _prompt_ids(processor, examples[0], texts)
+        lengths = [len(prompts[text]) + np.mean([len(answer) for answer in of]) for text, of in zip(texts, answers, strict=True)]
+        order = sorted(range(len(examples)), key=lambda i: (lengths[i], examples[i].id))
         self.examples = [examples[i] for i in order]
         self.answers = [answers[i] for i in order]
         self.vocabulary = len(tokenizer)
-        self._processor = processor
-        self._texts = [prompt_text(family, example) for example in self.examples]
-        self._pixels = torch.cat([self._pixel_values(example) for example in progress(self.examples, "reading pictures")])
-        self._prompts = {text: self._prompt_ids(text) for text in sorted(set(self._texts))}
+        self._prompts = [prompts[texts[i]] for i in order]
+        self._pixels = torch.cat([_pixel_values(processor, example) for example in progress(self.examples, "reading pictures")])
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -41,7 +43,7 @@ class Corpus:
 
     def prompt_ids(self, row: int) -> list[int]:
         """The prompt with one placeholder an image token."""
-        return self._prompts[self._texts[row]]
+        return self._prompts[row]
 
     def words(self, rows: Sequence[int]) -> Tensor:
         """[len(rows), vocabulary]: 1 where a token stands in any reference of the row."""
@@ -50,15 +52,22 @@ class Corpus:
             present[index, [token for answer in self.answers[row] for token in answer]] = 1
         return present
 
-    def rows(self, step: int, size: int, share: float, seed: int) -> list[int]:
-        """The rows of a step's batch, from the `share` of the corpus with the shortest references."""
-        rng = np.random.default_rng((seed, step // POOLED_BATCHES))
-        pool = np.sort(rng.integers(0, max(1, round(share * len(self))), size * POOLED_BATCHES))
-        return np.split(pool, POOLED_BATCHES)[rng.permutation(POOLED_BATCHES)[step % POOLED_BATCHES]].tolist()
+    def of_tasks(self, tasks: Collection[str] | None, share: float) -> np.ndarray:
+        """The rows of these tasks (None: all), the `share` of them with the shortest texts."""
+        rows = np.flatnonzero([tasks is None or example.task in tasks for example in self.examples])
+        if not rows.size:
+            raise UserError(f"training: no example of the tasks {', '.join(tasks)}; expected a dataset of one of them with train images")
+        return rows[: max(1, round(share * rows.size))]
 
-    def batch(self, step: int, size: int, share: float, seed: int) -> Batch:
+    def rows(self, step: int, size: int, members: np.ndarray, seed: int) -> list[int]:
+        """The rows of a step's batch, from `members`."""
+        rng = np.random.default_rng((seed, step // POOLED_BATCHES))
+        pool = np.sort(rng.integers(0, len(members), size * POOLED_BATCHES))
+        return members[np.split(pool, POOLED_BATCHES)[rng.permutation(POOLED_BATCHES)[step % POOLED_BATCHES]]].tolist()
+
+    def batch(self, step: int, size: int, members: np.ndarray, seed: int) -> Batch:
         """A step's batch: one reference of each row, drawn by step and seed."""
-        rows = self.rows(step, size, share, seed)
+        rows = self.rows(step, size, members, seed)
         rng = np.random.default_rng((seed, step, 1))
         return self.collate(rows, [self.answers[row][rng.integers(len(self.answers[row]))] for row in rows])
 
@@ -66,8 +75,12 @@ class Corpus:
         """Rows with one answer each."""
         return Batch(self.pixels(rows), [self.prompt_ids(row) for row in rows], answers)
 
-    def _pixel_values(self, example: Example) -> Tensor:
-        return self._processor.image_processor(example.pixels(), return_tensors="pt")["pixel_values"]
 
-    def _prompt_ids(self, text: str) -> list[int]:
-        return self._processor(images=self.examples[0].pixels(), text=text)["input_ids"][0]
+def _pixel_values(processor: ProcessorMixin, example: Example) -> Tensor:
+    return processor.image_processor(example.pixels(), return_tensors="pt")["pixel_values"]
+
+
+def _prompt_ids(processor: ProcessorMixin, example: Example, texts: Collection[str]) -> dict[str, list[int]]:
+    """Each text as token ids with one placeholder an image token, which are the same for any picture."""
+    picture = example.pixels()
+    return {text: processor(images=picture, text=text)["input_ids"][0] for text in sorted(set(texts))}

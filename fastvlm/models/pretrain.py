@@ -14,7 +14,8 @@ from transformers import ProcessorMixin
 
 from fastvlm.data.example import Example, read_manifest
 from fastvlm.data.prompts import prompt_text
-from fastvlm.models.backbone import Backbone
+from fastvlm.errors import UserError
+from fastvlm.models.backbone import Backbone, Batch
 from fastvlm.models.corpus import Corpus
 from fastvlm.models.device import resolve_device
 from fastvlm.models.training import Stage, run_stage
@@ -35,6 +36,8 @@ def pretrain(knobs: dict[str, Any], manifests: list[Path], output: Path) -> None
     torch.manual_seed(knobs["seed"])
     torch.set_num_threads(knobs["training"]["threads"])
     examples = [example for manifest in manifests for example in read_manifest(manifest, "train")]
+    if not examples:
+        raise UserError(f"{', '.join(map(str, manifests))}: no train example; expected some in at least one dataset")
     processor = build_processor(knobs, tokenizer_texts(examples, knobs["family"]))
     corpus = Corpus(examples, processor, knobs["family"])
     task = fingerprint(knobs, manifests, code_digest("fastvlm.models.pretrain"))
@@ -62,20 +65,23 @@ def train(knobs: dict[str, Any], processor: ProcessorMixin, corpus: Corpus, stat
 def word_stage(training: dict[str, Any], backbone: Backbone, corpus: Corpus, seed: int) -> Stage:
     """What comes before the language model learns to name; see `words`."""
     naming, batch = WordNaming(backbone), 2 * training["batch"]
+    members = corpus.of_tasks(training["word_tasks"], 1.0)
 
     def loss(step: int) -> Tensor:
-        return word_loss(naming, corpus, corpus.rows(step, batch, 1.0, seed))
+        return word_loss(naming, corpus, corpus.rows(step, batch, members, seed))
 
     groups = [{"params": list(naming.parameters()), "lr": training["word_rate"]}]
     return Stage("words", naming, groups, training["word_steps"], loss, 0.05, training["checkpoint_every"])
 
 
 def sentence_stage(training: dict[str, Any], backbone: Backbone, corpus: Corpus, seed: int, *, index: int) -> Stage:
-    """Next-token prediction on the share of the corpus with the shortest texts; vision learns at a lower rate."""
+    """Next-token prediction on the stage's part of the corpus; vision learns at a lower rate."""
     knobs = training["stages"][index]
+    members = corpus.of_tasks(knobs["tasks"], knobs["share"])
 
     def loss(step: int) -> Tensor:
-        return sentence_loss(backbone, corpus, step, training=training, share=knobs["share"], seed=seed + 1 + index)
+        batch = corpus.batch(step, training["batch"], members, seed + 1 + index)
+        return sentence_loss(backbone, batch, precision=training["precision"])
 
     sight = backbone.sight()
     seen = set(map(id, sight))
@@ -86,21 +92,19 @@ def sentence_stage(training: dict[str, Any], backbone: Backbone, corpus: Corpus,
     return Stage(name, backbone.model, groups, knobs["steps"], loss, knobs["final"], training["checkpoint_every"])
 
 
-def sentence_loss(backbone: Backbone, corpus: Corpus, step: int, *, training: dict[str, Any], share: float, seed: int) -> Tensor:
+def sentence_loss(backbone: Backbone, batch: Batch, *, precision: str) -> Tensor:
     """Cross-entropy of the references' tokens; the head runs on these positions only."""
-    batch = corpus.batch(step, training["batch"], share, seed)
     said = torch.tensor([token for answer in batch.answers for token in answer], device=backbone.device)
-    with torch.autocast(backbone.device.type, torch.bfloat16, enabled=training["precision"] == "bfloat16"):
+    with torch.autocast(backbone.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
         hidden = backbone.hidden(batch)
         logits = backbone.logits(hidden[backbone.spoken(batch, hidden.shape[1])])
     return F.cross_entropy(logits.float(), said)
 
 
 def tokenizer_texts(examples: list[Example], family: str) -> list[str]:
-    """References, as they follow a prompt, and prompts."""
+    """References, as they follow a prompt, and prompts, each as often as it is asked."""
     some = examples[:: max(1, len(examples) // TOKENIZER_EXAMPLES)]
-    texts = [f" {text}" for example in some for text in example.references]
-    return texts + sorted({prompt_text(family, example) for example in examples})
+    return [text for example in some for text in (prompt_text(family, example), *(f" {text}" for text in example.references))]
 
 
 def save(backbone: Backbone, output: Path) -> None:

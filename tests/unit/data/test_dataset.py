@@ -26,13 +26,6 @@ def test_counts_ids_and_references(tmp_path):
     assert example.pixels().size == (48, 48)
 
 
-def test_descriptions_have_more_things_and_their_own_prompt(tmp_path):
-    for example in read_manifest(manifest(tmp_path, task="description"), "train"):
-        assert example.prompt == "Describe the image in detail."
-        assert len(example.scene["things"]) in (3, 4, 5)
-        assert all(40 <= len(text.split()) <= 80 for text in example.references)
-
-
 def test_same_seed_same_bytes_other_seed_other_scenes(tmp_path):
     assert manifest(tmp_path).read_bytes() == manifest(tmp_path).read_bytes()
     assert manifest(tmp_path).read_bytes() != manifest(tmp_path, seed=2).read_bytes()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 import torch
 
-from fastvlm.data.example import write_manifest
+from fastvlm.data.example import Dialogue, write_manifest
+from fastvlm.errors import UserError
 from fastvlm.models import pretrain as stage
 from fastvlm.models.corpus import Corpus
 from fastvlm.models.pretrain import pretrain
@@ -18,10 +20,11 @@ from fastvlm.models.zoo import build_backbone, build_processor, grow
 from tests import tiny
 
 TRAINING = {
-    "precision": "float32", "threads": 1, "batch": 8, "word_steps": 4, "word_rate": 2e-3, "vision_rate": 0.3, "checkpoint_every": 3,
+    "precision": "float32", "threads": 1, "batch": 8, "word_steps": 4, "word_tasks": ["caption"],
+    "word_rate": 2e-3, "vision_rate": 0.3, "checkpoint_every": 3,
     "stages": [
-        {"layers": 2, "share": 0.5, "steps": 4, "learning_rate": 1e-3, "final": 0.5},
-        {"layers": 4, "share": 1.0, "steps": 5, "learning_rate": 1e-3, "final": 0.1},
+        {"layers": 2, "tasks": ["caption"], "share": 0.5, "steps": 4, "learning_rate": 1e-3, "final": 0.5},
+        {"layers": 4, "tasks": None, "share": 1.0, "steps": 5, "learning_rate": 1e-3, "final": 0.1},
     ],
 }  # fmt: skip
 KNOBS = {"name": "tiny", "device": "cpu", "seed": 1, "layers": 4, "training": TRAINING}
@@ -99,7 +102,7 @@ def test_a_checkpoint_of_another_task_is_not_taken_up(tmp_path, manifest, monkey
 def test_growing_keeps_the_function_and_spreads_the_layers(knobs, processor, corpus):
     torch.manual_seed(0)
     backbone = build_backbone(knobs, processor, 2)
-    batch = corpus.batch(0, 4, 1.0, seed=1)
+    batch = corpus.batch(0, 4, corpus.of_tasks(None, 1.0), seed=1)
     expected = backbone.logits(backbone.hidden(batch))
     grown = grow(backbone, knobs, 6)
     torch.testing.assert_close(grown.logits(grown.hidden(batch)), expected)
@@ -114,18 +117,37 @@ def test_growing_keeps_the_function_and_spreads_the_layers(knobs, processor, cor
 
 
 def test_batches_depend_on_the_step_alone_and_teach_to_end(corpus):
-    one, again = corpus.batch(5, 4, 1.0, seed=3), corpus.batch(5, 4, 1.0, seed=3)
+    members = corpus.of_tasks(None, 1.0)
+    one, again = corpus.batch(5, 4, members, seed=3), corpus.batch(5, 4, members, seed=3)
     assert one.answers == again.answers and one.prompts == again.prompts
     assert torch.equal(one.pixel_values, again.pixel_values)
-    assert corpus.rows(5, 4, 1.0, 3) != corpus.rows(5, 4, 1.0, 4)
+    assert corpus.rows(5, 4, members, 3) != corpus.rows(5, 4, members, 4)
     assert all(answer[-1] == 2 and answer.count(2) == 1 for answer in one.answers)
 
 
 def test_the_share_takes_the_shortest_texts(corpus):
-    rows = {row for step in range(40) for row in corpus.rows(step, 4, 0.25, 1)}
+    rows = {row for step in range(40) for row in corpus.rows(step, 4, corpus.of_tasks(None, 0.25), 1)}
     assert rows <= set(range(10)) and len(rows) > 5
     lengths = [sum(map(len, corpus.answers[row])) / 5 for row in range(len(corpus))]
     assert lengths == sorted(lengths)
+
+
+def test_a_stage_takes_the_examples_of_its_tasks(processor, knobs):
+    mixed = [replace(example, task=task) for task, example in zip(["vqa", "caption"] * 6, tiny.examples(12, "train"), strict=True)]
+    corpus = Corpus(mixed, processor, knobs["family"])
+    members = corpus.of_tasks(["vqa"], 1.0)
+    assert len(members) == 6 and {corpus.examples[row].task for row in members} == {"vqa"}
+    assert {row for step in range(20) for row in corpus.rows(step, 4, members, 1)} == set(members.tolist())
+    with pytest.raises(UserError, match="no example of the tasks dialogue"):
+        corpus.of_tasks(["dialogue"], 1.0)
+
+
+def test_the_shortest_counts_prompts_too(processor, knobs):
+    """A long prompt costs as much as a long answer."""
+    short, long = tiny.examples(2, "train")
+    said = Dialogue("a picture", (("what is it?", "a star"),) * 5)
+    corpus = Corpus([replace(short, dialogue=said, references=("a",)), replace(long, references=("a",))], processor, knobs["family"])
+    assert [example.id for example in corpus.examples] == [long.id, short.id]
 
 
 def test_noisy_or_against_the_product(knobs, processor, corpus):
@@ -146,7 +168,7 @@ def test_every_family_begins_small(knobs, processor, corpus):
     torch.manual_seed(0)
     backbone = build_backbone(knobs, processor, 2)
     assert backbone.model.get_input_embeddings().weight.std() < 0.1
-    batch = corpus.batch(0, 4, 1.0, seed=1)
+    batch = corpus.batch(0, 4, corpus.of_tasks(None, 1.0), seed=1)
     assert 0.02 < backbone.logits(backbone.hidden(batch)).std() < 1
 
 
