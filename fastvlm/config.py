@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from fastvlm.config_datasets import Dataset
 from fastvlm.config_errors import in_one_line
+from fastvlm.config_judge import Judge
 from fastvlm.config_models import Model, TrainedModel
 from fastvlm.config_types import Ascending, Count, Device, Dtype, Knobs, Name, Positive, Steps, Weight
 from fastvlm.errors import UserError
@@ -93,6 +94,7 @@ class Config(Knobs):
     distillation: Distillation
     decoding: Decoding
     statistics: Statistics
+    judge: Judge | None = Field(default=None, description="who scores free answers to open questions; left out or null: nobody")
 
     @model_validator(mode="after")
     def _exits_are_inside(self) -> Config:

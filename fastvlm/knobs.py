@@ -8,6 +8,9 @@ from fastvlm.config import Config
 from fastvlm.config_types import Knobs
 from fastvlm.methods import DRAFTING
 
+# The benchmarks of which `metrics/published.yaml` knows scores.
+PUBLISHED = ("coco", "nocaps", "mm-vet", "llava-wild", "vqav2")
+
 
 def methods(config: Config) -> list[str]:
     """The methods that the experiment compares, in the order of the configuration's schema."""
@@ -64,19 +67,21 @@ def distill(config: Config, model: str, network: str, exit_layer: int) -> dict[s
     }
 
 
-def decode(config: Config, model: str, dataset: str, method: str) -> dict[str, Any]:
+def decode(config: Config, model: str, method: str) -> dict[str, Any]:
+    """`max_new_tokens` is a list in the order of the manifests. On validation only methods with a setting to choose are decoded."""
+    drafts = method in DRAFTING
     return {
         "experiment": config.experiment,
         "model": model,
-        "dataset": dataset,
         "method": method,
+        "splits": ["validation", "test"] if drafts else ["test"],
         **arithmetic(config, model),
         "exit_layers": exit_layers(config, model, method),
-        "draft_lengths": list(config.decoding.draft_lengths) if method in DRAFTING else [],
+        "draft_lengths": list(config.decoding.draft_lengths) if drafts else [],
         "warmup": config.decoding.warmup,
         "repeats": config.decoding.repeats,
         "threads": config.decoding.threads,
-        "max_new_tokens": config.datasets[dataset].max_new_tokens,
+        "max_new_tokens": [dataset.max_new_tokens for dataset in config.datasets.values()],
     }
 
 
@@ -97,6 +102,32 @@ def tables(config: Config) -> dict[str, Any]:
 
 def quality(config: Config) -> dict[str, Any]:
     return {"seed": config.seed, **_plain(config.statistics, exclude={"context_bin"})}
+
+
+def ranks(config: Config) -> bool:
+    """Whether any dataset may have candidate answers to rank."""
+    return any(getattr(one, "task", None) == "dialogue" or getattr(one, "benchmark", None) == "visdial" for one in config.datasets.values())
+
+
+def rank(config: Config, model: str) -> dict[str, Any]:
+    return {"model": model, **arithmetic(config, model), "threads": config.decoding.threads}
+
+
+def judge(config: Config) -> dict[str, Any]:
+    return quality(config) | {"judge": _plain(config.judge) if config.judge else None}
+
+
+def published(config: Config) -> dict[str, Any]:
+    """What is comparable with published scores: `models` by their hub ids, `datasets` by the benchmark that they are."""
+    return {
+        "models": {name: model.id for name, model in config.models.items() if model.source == "hub"},
+        "datasets": {name: one.benchmark for name, one in config.datasets.items() if getattr(one, "benchmark", None) in PUBLISHED},
+    }
+
+
+def publishes(config: Config) -> bool:
+    """Whether there is anything to put beside published scores."""
+    return all(published(config).values())
 
 
 def _plain(knobs: Knobs, *, include: set[str] | None = None, exclude: set[str] | None = None) -> dict[str, Any]:

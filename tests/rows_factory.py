@@ -71,9 +71,9 @@ def decode_rows(method: str, examples: int = 6, seed: int = 0, split: str = "tes
 def write_decode_files(
     folder: Path, examples: int = 6, methods: tuple[str, ...] = tuple(GRID), split: str = "test", **fields: Any
 ) -> list[Path]:
-    """A decode file for each method, named as the pipeline names them."""
+    """A decode file of one split for each method, named as the pipeline names them."""
     model, dataset = fields.get("model", "llava-small"), fields.get("dataset", "scenes-caption")
-    paths = [folder / split / model / dataset / f"{method}.jsonl" for method in methods]
+    paths = [folder / model / method / f"{dataset}.jsonl" for method in methods]
     for method, path in zip(methods, paths, strict=True):
         write_rows(path, decode_rows(method, examples, split=split, **fields))
     return paths

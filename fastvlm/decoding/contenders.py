@@ -32,14 +32,11 @@ def plain(target: Target, limit: int) -> Contender:
     return Contender(None, None, act)
 
 
-def groups(knobs: dict[str, Any], target: Target, model: Path, imitations: Sequence[Path]) -> list[list[Contender]]:
-    """The settings of a method in groups, one an exit layer; the timing loop runs the baseline once beside each group."""
-    if knobs["method"] not in DRAFTING:
-        return [[plain(target, knobs["max_new_tokens"])]]
-    return [
-        [_drafting(target, drafter, draft_length, knobs["max_new_tokens"]) for draft_length in knobs["draft_lengths"]]
-        for drafter in _drafters(knobs, target, model, imitations)
-    ]
+def groups(target: Target, drafters: Sequence[Drafter], draft_lengths: Sequence[int], limit: int) -> list[list[Contender]]:
+    """The settings of a method in groups, one a drafter; the timing loop runs the baseline once beside each group."""
+    if not drafters:
+        return [[plain(target, limit)]]
+    return [[_drafting(target, drafter, draft_length, limit) for draft_length in draft_lengths] for drafter in drafters]
 
 
 def _drafting(target: Target, drafter: Drafter, draft_length: int, limit: int) -> Contender:
@@ -47,7 +44,13 @@ def _drafting(target: Target, drafter: Drafter, draft_length: int, limit: int) -
     return Contender(drafter.exit_layer, draft_length, partial(speculative.decode, target.decoder, drafter, **settings))
 
 
-def _drafters(knobs: dict[str, Any], target: Target, model: Path, imitations: Sequence[Path]) -> list[Drafter]:
+def load_drafters(knobs: dict[str, Any], target: Target, model: Path, imitations: Sequence[Path]) -> list[Drafter]:
+    """Those of a method, one an exit layer; none for a method that does not draft.
+
+    Raises `UserError` for an exit layer that the model does not have, and where `imitations` are not the networks of the exit layers.
+    """
+    if knobs["method"] not in DRAFTING:
+        return []
     for exit_layer in knobs["exit_layers"]:
         check_exit_layer(exit_layer, len(target.decoder.layers))
     if knobs["method"] == "ssd":

@@ -17,16 +17,16 @@ from fastvlm.decoding.trace import Trace
 from fastvlm.models.target import Target
 
 
-def measure(knobs: dict[str, Any], target: Target, example: Example, *, turn: int) -> Iterator[dict[str, Any]]:
+def measure(target: Target, example: Example, *, turn: int, repeats: int, limit: int) -> Iterator[dict[str, Any]]:
     """The row of one example. `generate` cannot be cut after prefill: its decoding is what it takes beyond one token."""
-    inputs, limit, device = target.prepare(example), knobs["max_new_tokens"], target.decoder.device
+    inputs, device = target.prepare(example), target.decoder.device
     prefix, prefill_seconds = timed(lambda: target.prefill(inputs, limit), device)
     acts = [
         partial(contenders.plain(target, limit).decode, prefix),
         partial(generate, target, inputs, limit),
         partial(generate, target, inputs, 1),
     ]
-    traces, (baseline, whole, one_token) = compete(acts, repeats=knobs["repeats"], turn=turn, device=device)
+    traces, (baseline, whole, one_token) = compete(acts, repeats=repeats, turn=turn, device=device)
     yield {
         "example": example.id,
         "prompt_tokens": prefix.length,

@@ -14,46 +14,65 @@ from fastvlm.data.example import Example, read_manifest
 from fastvlm.decoding import contenders, reference
 from fastvlm.decoding.compare import compete, outcome
 from fastvlm.decoding.contenders import Contender
+from fastvlm.decoding.drafters import Drafter
 from fastvlm.decoding.replay import Replay
 from fastvlm.decoding.stopwatch import timed
+from fastvlm.decoding.units import Units
 from fastvlm.methods import DRAFTING
+from fastvlm.models.checkpoint import checkpoint_files, checkpoint_folder
 from fastvlm.models.load import load_target
 from fastvlm.models.target import Target
 from fastvlm.progress import progress
-from fastvlm.rows import write_rows
 
 
 @torch.inference_mode()
-def decode(knobs: dict[str, Any], model: Path, manifest: Path, split: str, imitations: Sequence[Path], output: Path) -> None:
-    """Write one row an example, exit layer and draft length; an error in any example fails the whole job."""
+def decode(knobs: dict[str, Any], model: Path, manifests: Sequence[Path], imitations: Sequence[Path], output: Path) -> None:
+    """Write `<dataset>.jsonl` into the folder `output`, one a manifest: one row an example, exit layer and draft length.
+
+    Knobs: `splits` are those decoded, `max_new_tokens` a list in the order of the manifests. The model is loaded once for all. An
+    error in any example fails the whole job; datasets that an earlier run finished, with the same inputs, are not decoded again.
+    """
     torch.set_num_threads(knobs["threads"])
     target = load_target(model, knobs)
-    examples = read_manifest(manifest, split)
-    if knobs["method"] == "generate":
-        measure_one = partial(reference.measure, knobs, target)
+    drafters = contenders.load_drafters(knobs, target, model, imitations)
+    networks = [folder / "network.safetensors" for folder in imitations]
+    units = Units(output, knobs, [*checkpoint_files(checkpoint_folder(model)), *networks])
+    for manifest, limit in zip(manifests, knobs["max_new_tokens"], strict=True):
+        units.write(manifest, limit, _rows(knobs, target, drafters, manifest, limit))
+    units.forget_others()
+
+
+def _rows(knobs: dict[str, Any], target: Target, drafters: Sequence[Drafter], manifest: Path, limit: int) -> Iterator[dict[str, Any]]:
+    """All rows of a dataset, split by split."""
+    name, method = manifest.stem, knobs["method"]
+    if method == "generate":
+        measure_one = partial(reference.measure, target, repeats=knobs["repeats"], limit=limit)
     else:
-        measure_one = partial(measure, knobs, target, contenders.groups(knobs, target, model, imitations))
-    for example in examples[: knobs["warmup"]]:
-        list(measure_one(example, turn=0))
-    key = {name: knobs[name] for name in ("experiment", "model", "dataset", "dtype")} | {"split": split, "method": knobs["method"]}
-    key["policy"] = "fixed" if knobs["method"] in DRAFTING else ""
-    turns = enumerate(progress(examples, f"{knobs['method']} on {knobs['dataset']} {split}"))
-    write_rows(output, ({**key, **row} for turn, example in turns for row in measure_one(example, turn=turn)))
+        groups = contenders.groups(target, drafters, knobs["draft_lengths"], limit)
+        measure_one = partial(measure, target, groups, repeats=knobs["repeats"], limit=limit)
+    key = {"experiment": knobs["experiment"], "model": knobs["model"], "dataset": name, "dtype": knobs["dtype"], "method": method}
+    key["policy"] = "fixed" if method in DRAFTING else ""
+    for split in knobs["splits"]:
+        examples = read_manifest(manifest, split)
+        for example in examples[: knobs["warmup"]]:
+            list(measure_one(example, turn=0))
+        for turn, example in enumerate(progress(examples, f"{method} on {name} {split}")):
+            yield from ({**key, "split": split, **row} for row in measure_one(example, turn=turn))
 
 
 def measure(
-    knobs: dict[str, Any], target: Target, groups: list[list[Contender]], example: Example, *, turn: int
+    target: Target, groups: list[list[Contender]], example: Example, *, turn: int, repeats: int, limit: int
 ) -> Iterator[dict[str, Any]]:
     """The rows of one example. Vision and prompt run once, timed, for all that decode from them."""
-    inputs, limit, device = target.prepare(example), knobs["max_new_tokens"], target.decoder.device
+    inputs, device = target.prepare(example), target.decoder.device
     exits = {contender.exit_layer for group in groups for contender in group if contender.exit_layer}
-    prefill = [timed(lambda: target.prefill(inputs, limit, exits), device) for _ in range(knobs["repeats"])]
+    prefill = [timed(lambda: target.prefill(inputs, limit, exits), device) for _ in range(repeats)]
     prefix, prefill_seconds = prefill[-1][0], median(seconds for _, seconds in prefill)
     shared = {"example": example.id, "prompt_tokens": prefix.length, "baseline_prefill_seconds": prefill_seconds}
     baseline = contenders.plain(target, limit)
     for group in groups:
         acts = [partial(contender.decode, prefix) for contender in (baseline, *group)]
-        traces, seconds = compete(acts, repeats=knobs["repeats"], turn=turn, device=device)
+        traces, seconds = compete(acts, repeats=repeats, turn=turn, device=device)
         said = Replay(target, inputs, traces[0].tokens)
         for contender, trace, decode_seconds in zip(group, traces[1:], seconds[1:], strict=True):
             timing = {"prefill_seconds": prefill_seconds, "decode_seconds": decode_seconds, "baseline_decode_seconds": seconds[0]}

@@ -38,10 +38,10 @@ Runs = dict[Setting, list[Row]]
 
 
 def read_runs(paths: Sequence[Path], split: str) -> Runs:
-    """The rows of every setting, all in the same order of examples within a model and dataset, so that they are paired.
+    """The rows of a split of every setting, all in the same order of examples within a model and dataset, so that they are paired.
 
     Models, datasets and methods come in the order of the files; exit layers and draft lengths ascend.
-    Raises `UserError` where a file is absent or broken, a row is of another split, an example is missing or stands twice,
+    Raises `UserError` where a file is absent or broken, no row is of the split, an example is missing or stands twice,
     or a model and dataset lacks a method, an exit layer or a draft length that its neighbours have.
     """
     runs: Runs = {}
@@ -77,7 +77,7 @@ def _rows_of(path: Path, split: str) -> Iterator[Row]:
         if missing:
             raise UserError(f"{path}: line {number} has no '{missing[0]}'; run the decode stage again")
         if row["split"] != split:
-            raise UserError(f"{path}: line {number} is of split '{row['split']}'; expected '{split}'")
+            continue
         if not _times_can_be(row):
             raise UserError(f"{path}: line {number} has a time that is negative or not finite; run the decode stage again")
         yield row

@@ -11,7 +11,9 @@ from fastvlm.metrics.bootstrap import Estimate, ratio
 from fastvlm.metrics.runs import Row, Runs, Setting, group, read_runs
 from fastvlm.table_file import Record, write_table
 
-SELECTION_COLUMNS = ("model", "dataset", "method", "exit_layer", "draft_length", "decode_speedup", "examples")
+SPANS = ("decode", "e2e")
+SPEEDS = tuple(f"{span}_speedup{end}" for span in SPANS for end in ("", "_low", "_high"))
+SELECTION_COLUMNS = ("model", "dataset", "method", "exit_layer", "draft_length", "decode_speedup", "examples", "chosen_on")
 
 
 def decode_speedup(rows: Sequence[Row], weights: np.ndarray, confidence: float) -> Estimate:
@@ -32,18 +34,37 @@ def decode_tokens_per_second(rows: Sequence[Row]) -> float | None:
 
 
 def select(rows: list[Path], output: Path) -> None:
-    """Write the exit layer and draft length of highest decode speed-up on validation, by model, dataset and method."""
+    """Write the exit layer and draft length of highest decode speed-up on validation, by model, dataset and method.
+
+    A dataset without validation examples takes the setting that is fastest over those of the model's other datasets together.
+    """
     runs = read_runs(rows, "validation")
-    chosen = [_best(runs, settings) for settings in group(runs, "model", "dataset", "method").values()]
+    tested = group(read_runs(rows, "test"), "model", "dataset", "method")
+    own = group(runs, "model", "dataset", "method")
+    pooled = _pool(runs)
+    chosen = [
+        _best(runs, own[place], dataset=place[1], on="own")
+        if place in own
+        else _best(pooled, group(pooled, "model", "method").get((place[0], place[2]), []), dataset=place[1], on="others")
+        for place in tested
+    ]
     write_table(output, SELECTION_COLUMNS, chosen)
 
 
-def _best(runs: Runs, settings: list[Setting]) -> Record:
+def _pool(runs: Runs) -> Runs:
+    """The rows of all datasets under one setting."""
+    pooled: Runs = {}
+    for setting, rows in runs.items():
+        pooled.setdefault(setting._replace(dataset=""), []).extend(rows)
+    return pooled
+
+
+def _best(runs: Runs, settings: list[Setting], *, dataset: str, on: str) -> Record:
     speedups = {setting: _point(runs[setting]) for setting in settings}
     # Settings ascend, and `max` keeps the first of equals: the smaller exit layer, then the shorter draft.
     best = max(settings, key=lambda setting: speedups[setting] or 0)
-    kept = {column: getattr(best, column) for column in SELECTION_COLUMNS[:5]}
-    return kept | {"decode_speedup": speedups[best], "examples": len(runs[best])}
+    kept = {column: getattr(best, column) for column in SELECTION_COLUMNS[:5]} | {"dataset": dataset}
+    return kept | {"decode_speedup": speedups[best], "examples": len(runs[best]), "chosen_on": on}
 
 
 def _point(rows: Sequence[Row]) -> float | None:

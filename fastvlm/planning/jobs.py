@@ -9,7 +9,7 @@ from fastvlm import knobs
 from fastvlm.config import Config
 from fastvlm.figures import FIGURES
 
-COMMON = ("select", "tables", "quality", "headline", "all")
+COMMON = ("select", "tables", "quality", "compare", "limits", "headline", "all")
 
 
 class Job(NamedTuple):
@@ -35,13 +35,17 @@ def _of_model(config: Config, model: str) -> Iterator[Job]:
         yield Job("texts", model)
     yield from [Job("distill", model)] * len(exits)
     yield Job("cost", model)
-    for dataset in config.datasets:
-        yield from [Job("decode", model, dataset)] * (len(knobs.methods(config)) + len(knobs.drafting_methods(config)))
+    if knobs.ranks(config):
+        yield Job("rank", model)
+    yield from [Job("decode", model)] * len(knobs.methods(config))
 
 
 def _of_all(config: Config) -> Iterator[Job]:
     trained = any(model.source == "train" for model in config.models.values())
     drawn = any(dataset.source == "scenes" for dataset in config.datasets.values())
     figures = [name for name in FIGURES if trained or name != "learning_curve"]
-    rules = [*COMMON, *["learning_curve"] * trained, *["see"] * drawn, *(f"figure_{name}" for name in figures)]
+    published = knobs.publishes(config)
+    # What is published may be a judge's score; without a judge its table is empty.
+    optional = {"learning_curve": trained, "see": drawn, "judge": published or config.judge is not None, "published": published}
+    rules = [*COMMON, *(rule for rule, wanted in optional.items() if wanted), *(f"figure_{name}" for name in figures)]
     yield from map(Job, rules)

@@ -18,7 +18,7 @@ def all_knobs(config) -> dict[str, object]:
         "pretrain": knobs.pretrain(config, "llava-small"),
         "texts": knobs.texts(config, "llava-small"),
         "distill": knobs.distill(config, "llava-small", "transformer", 1),
-        **{method: knobs.decode(config, "llava-small", "scenes-caption", method) for method in knobs.methods(config)},
+        **{method: knobs.decode(config, "llava-small", method) for method in knobs.methods(config)},
         "cost": knobs.cost(config, "llava-small"),
         "tables": knobs.tables(config),
         "quality": knobs.quality(config),
@@ -63,7 +63,7 @@ def test_exit_layers_of_a_model_stand_before_those_of_the_methods():
     assert knobs.exit_layers(config, "given", "ssd") == [30]
     assert knobs.exit_layers(config, "given", "fastvlm") == knobs.exit_layers(CONFIG, "llava-small", "fastvlm")
     assert knobs.exit_layers(config, "llava-small", "ssd") == knobs.exit_layers(CONFIG, "llava-small", "ssd")
-    assert knobs.decode(config, "given", "scenes-caption", "ssd")["exit_layers"] == [30]
+    assert knobs.decode(config, "given", "ssd")["exit_layers"] == [30]
     assert knobs.cost(config, "given")["exit_layers"]["ssd"] == [30]
 
 
@@ -77,7 +77,7 @@ def test_every_stage_that_loads_a_model_is_told_its_own_arithmetic():
     told = [
         knobs.texts(config, "given"),
         knobs.distill(config, "given", "mlp", 1),
-        knobs.decode(config, "given", "scenes-caption", "ssd"),
+        knobs.decode(config, "given", "ssd"),
         knobs.cost(config, "given"),
     ]
     assert all((stage["dtype"], stage["device"]) == ("float16", "cpu") for stage in told)

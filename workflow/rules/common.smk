@@ -46,7 +46,6 @@ wildcard_constraints:
     dataset=one_of(CONFIG.datasets),
     model=one_of(CONFIG.models),
     method=one_of(METHODS),
-    split="validation|test",
     network="transformer|mlp",
     exit_layer="[0-9]+",
     name="[a-z_]+",
@@ -104,14 +103,9 @@ def imitation_networks(wildcards):
     )
 
 
-def decode_rows(split, methods):
+def decode_rows(methods):
     return expand(
-        "{results}/decode/{split}/{model}/{dataset}/{method}.jsonl",
-        results=RESULTS,
-        split=split,
-        model=CONFIG.models,
-        dataset=CONFIG.datasets,
-        method=methods,
+        "{results}/decode/{model}/{method}/{dataset}.jsonl", results=RESULTS, model=CONFIG.models, method=methods, dataset=CONFIG.datasets
     )
 
 

@@ -3,19 +3,21 @@
 
 rule decode:
     message:
-        "Decoding {wildcards.split} of {wildcards.dataset} with {wildcards.method}"
+        "Decoding with {wildcards.method} of {wildcards.model}"
     input:
         model=model_files,
-        manifest=f"{RESULTS}/data/{{dataset}}.jsonl",
+        manifests=MANIFESTS,
         networks=imitation_networks,
     output:
-        rows=f"{RESULTS}/decode/{{split}}/{{model}}/{{dataset}}/{{method}}.jsonl",
+        rows=expand("{results}/decode/{{model}}/{{method}}/{dataset}.jsonl", results=RESULTS, dataset=CONFIG.datasets),
     log:
-        f"{LOGS}/decode/{{split}}-{{model}}-{{dataset}}-{{method}}.log",
+        f"{LOGS}/decode/{{model}}-{{method}}.log",
     params:
         folder=model_folder,
+        manifests=lambda wildcards, input: each("--manifest", input.manifests),
         imitations=lambda wildcards, input: each("--imitation", folders(input.networks)),
-        knobs=lambda wildcards: to_json(knobs.decode(CONFIG, wildcards.model, wildcards.dataset, wildcards.method)),
+        output_folder=lambda wildcards, output: Path(output.rows[0]).parent,
+        knobs=lambda wildcards: to_json(knobs.decode(CONFIG, wildcards.model, wildcards.method)),
         code=code_digest("fastvlm.decoding.run"),
     threads: timed_cores
     resources:
@@ -23,8 +25,8 @@ rule decode:
         runtime=240,
         stopwatch=int(CONFIG.decoding.timed),
     shell:
-        "(fastvlm decode --knobs {params.knobs:q} --model {params.folder:q} --manifest {input.manifest:q} --split {wildcards.split}"
-        " {params.imitations} --output {output.rows:q}) 2>&1 | tee {log:q}"
+        "(fastvlm decode --knobs {params.knobs:q} --model {params.folder:q} {params.manifests}"
+        " {params.imitations} --output {params.output_folder:q}) 2>&1 | tee {log:q}"
 
 
 rule cost:

@@ -17,8 +17,8 @@ from fastvlm.imitation.store import fingerprint, save_network
 from tests import tiny
 
 KNOBS = {
-    "experiment": "tiny", "model": "tiny-llava", "dataset": "scenes-caption", "seed": 1, "device": "cpu", "dtype": "float32",
-    "threads": 1, "draft_lengths": [1, 3], "warmup": 1, "repeats": 2, "max_new_tokens": 12,
+    "experiment": "tiny", "model": "tiny-llava", "splits": ["test"], "device": "cpu", "dtype": "float32",
+    "threads": 1, "draft_lengths": [1, 3], "warmup": 1, "repeats": 2, "max_new_tokens": [12],
 }  # fmt: skip
 
 
@@ -38,9 +38,12 @@ def imitation(tmp_path_factory, checkpoint):
 
 
 def run(tmp_path, checkpoint, manifest, imitations=(), **knobs):
-    output = tmp_path / "rows.jsonl"
-    decode({**KNOBS, **knobs}, checkpoint, manifest, "test", list(imitations), output)
-    return [json.loads(line) for line in output.read_text().splitlines()]
+    decode({**KNOBS, **knobs}, checkpoint, [manifest], list(imitations), tmp_path / "rows")
+    return rows_of(tmp_path / "rows" / "scenes-caption.jsonl")
+
+
+def rows_of(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def test_one_row_an_example_exit_layer_and_draft_length(tmp_path, checkpoint, manifest):
@@ -95,7 +98,7 @@ def test_a_network_of_another_backbone_is_refused(tmp_path, manifest, imitation)
 def test_an_exit_layer_outside_the_model_is_refused(tmp_path, checkpoint, manifest):
     with pytest.raises(UserError, match=r"exit layer 5: outside the decoder; expected 1 to 4"):
         run(tmp_path, checkpoint, manifest, method="ssd", exit_layers=[5])
-    assert not (tmp_path / "rows.jsonl").exists()
+    assert not (tmp_path / "rows").exists()
 
 
 def test_a_job_that_fails_half_way_leaves_no_file(tmp_path, checkpoint, manifest, monkeypatch):
@@ -112,11 +115,39 @@ def test_a_job_that_fails_half_way_leaves_no_file(tmp_path, checkpoint, manifest
     monkeypatch.setattr(stage, "compete", breaks_later)
     with pytest.raises(RuntimeError):
         run(tmp_path, checkpoint, manifest, method="ssd", exit_layers=[1])
-    assert list(tmp_path.iterdir()) == []
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_both_splits_go_into_a_file_for_each_dataset_and_validation_may_be_empty(tmp_path, checkpoint):
+    paths = [tmp_path / "data" / f"{name}.jsonl" for name in ("with", "without")]
+    write_manifest(paths[0], [*tiny.examples(2, "validation"), *tiny.examples(1)])
+    write_manifest(paths[1], tiny.examples(1))
+    knobs = KNOBS | {"method": "ssd", "exit_layers": [1], "splits": ["validation", "test"], "max_new_tokens": [4, 6], "draft_lengths": [2]}
+    decode(knobs, checkpoint, paths, [], tmp_path / "rows")
+    found = [[(row["dataset"], row["split"]) for row in rows_of(tmp_path / "rows" / path.name)] for path in paths]
+    assert found == [[("with", "validation"), ("with", "validation"), ("with", "test")], [("without", "test")]]
+    assert max(row["output_tokens"] for row in rows_of(tmp_path / "rows" / "with.jsonl")) <= 4
+
+
+def test_a_dataset_that_an_earlier_run_finished_is_not_decoded_again(tmp_path, checkpoint, manifest, monkeypatch):
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    write_manifest(first, tiny.examples(1))
+    write_manifest(second, tiny.examples(2))
+    knobs = KNOBS | {"method": "ssd", "exit_layers": [1], "max_new_tokens": [5, 5]}
+    decode(knobs, checkpoint, [first, second], [], tmp_path / "rows")
+    written = {name: (tmp_path / "rows" / name).read_bytes() for name in ("first.jsonl", "second.jsonl")}
+    (tmp_path / "rows" / "first.jsonl").unlink()
+    decode(knobs | {"max_new_tokens": [5, 6]}, checkpoint, [first, second], [], tmp_path / "rows")
+    # Seconds never come out the same twice.
+    assert (tmp_path / "rows" / "first.jsonl").read_bytes() == written["first.jsonl"]
+    assert (tmp_path / "rows" / "second.jsonl").read_bytes() != written["second.jsonl"]
+    assert len(list((tmp_path / "rows" / ".finished").iterdir())) == 2
+    decode(knobs | {"repeats": 1}, checkpoint, [first, second], [], tmp_path / "rows")
+    assert (tmp_path / "rows" / "first.jsonl").read_bytes() != written["first.jsonl"]
 
 
 def test_two_runs_differ_in_timing_only(tmp_path, checkpoint, manifest):
-    first, second = (run(tmp_path, checkpoint, manifest, method="ssd", exit_layers=[2]) for _ in range(2))
+    first, second = (run(tmp_path / place, checkpoint, manifest, method="ssd", exit_layers=[2]) for place in ("first", "second"))
     untimed = [{key: value for key, value in row.items() if not key.endswith("seconds")} for row in first]
     assert untimed == [{key: value for key, value in row.items() if not key.endswith("seconds")} for row in second]
     assert torch.is_grad_enabled() is False

@@ -9,7 +9,7 @@ import pytest
 from fastvlm.errors import UserError
 from fastvlm.metrics.runs import SECONDS, read_runs
 from fastvlm.rows import read_rows, write_rows
-from tests.rows_factory import GRID, write_decode_files
+from tests.rows_factory import GRID, decode_rows, write_decode_files
 
 
 def change(path, edit):
@@ -30,7 +30,7 @@ def test_settings_come_in_order_and_examples_are_paired(tmp_path):
 @pytest.mark.parametrize("method", ["baseline", "fastvlm"])
 def test_a_missing_example_is_refused(tmp_path, method):
     paths = write_decode_files(tmp_path)
-    change(next(path for path in paths if path.stem == method), lambda rows: rows[:-1])
+    change(next(path for path in paths if path.parent.name == method), lambda rows: rows[:-1])
     with pytest.raises(UserError, match=rf"llava-small/scenes-caption/{method}.*no row for example 'test-5' \(5 of 6 examples\)"):
         read_runs(paths, "test")
 
@@ -57,9 +57,14 @@ def test_a_method_missing_on_one_dataset_is_refused(tmp_path):
         read_runs(paths, "test")
 
 
-def test_rows_of_another_split_are_refused(tmp_path):
-    with pytest.raises(UserError, match="line 1 is of split 'validation'; expected 'test'"):
-        read_runs(write_decode_files(tmp_path, split="validation"), "test")
+def test_a_split_is_read_apart_from_the_other(tmp_path):
+    paths = write_decode_files(tmp_path, split="validation", examples=3)
+    with pytest.raises(UserError, match="no decode row of split 'test' in 4 files"):
+        read_runs(paths, "test")
+    both = [row for split, examples in (("validation", 3), ("test", 6)) for row in decode_rows("ssd", examples, split=split)]
+    write_rows(paths[2], both)
+    assert {len(rows) for rows in read_runs([paths[2]], "test").values()} == {6}
+    assert {len(rows) for rows in read_runs([paths[2]], "validation").values()} == {3}
 
 
 @pytest.mark.parametrize("field", SECONDS)
@@ -67,7 +72,7 @@ def test_rows_of_another_split_are_refused(tmp_path):
 def test_an_impossible_time_is_refused(tmp_path, field, seconds):
     paths = write_decode_files(tmp_path)
     change(paths[1], lambda rows: [rows[0], rows[1] | {field: seconds}, *rows[2:]])
-    with pytest.raises(UserError, match=r"generate.jsonl: line 2 has a time"):
+    with pytest.raises(UserError, match=r"generate/scenes-caption.jsonl: line 2 has a time"):
         read_runs(paths, "test")
 
 
@@ -80,14 +85,14 @@ def test_the_noise_of_a_difference_is_a_time(tmp_path):
 def test_a_row_without_a_field_is_refused(tmp_path):
     paths = write_decode_files(tmp_path)
     change(paths[0], lambda rows: [{k: v for k, v in row.items() if k != "passes"} for row in rows])
-    with pytest.raises(UserError, match=r"baseline.jsonl: line 1 has no 'passes'"):
+    with pytest.raises(UserError, match=r"baseline/scenes-caption.jsonl: line 1 has no 'passes'"):
         read_runs(paths, "test")
 
 
 def test_a_file_cut_short_is_refused(tmp_path):
     paths = write_decode_files(tmp_path)
     paths[0].write_text(json.dumps(read_rows(paths[0])[0])[:-9])
-    with pytest.raises(UserError, match=r"baseline.jsonl: not JSON lines"):
+    with pytest.raises(UserError, match=r"baseline/scenes-caption.jsonl: not JSON lines"):
         read_runs(paths, "test")
 
 
@@ -97,5 +102,5 @@ def test_a_file_cut_short_is_refused(tmp_path):
 def test_an_absent_or_empty_file_is_refused(tmp_path, prepare, message):
     paths = write_decode_files(tmp_path)
     prepare(paths[3])
-    with pytest.raises(UserError, match=rf"fastvlm.jsonl: {message}"):
+    with pytest.raises(UserError, match=rf"fastvlm/scenes-caption.jsonl: {message}"):
         read_runs(paths, "test")

@@ -7,7 +7,7 @@ from fastvlm.errors import UserError
 from fastvlm.metrics import speed
 from fastvlm.rows import read_rows, write_rows
 from fastvlm.table_file import read_table
-from tests.rows_factory import write_decode_files
+from tests.rows_factory import decode_rows, write_decode_files
 
 TIMES = {"prefill_seconds": 1.0, "baseline_prefill_seconds": 1.0}
 ROWS = [
@@ -34,25 +34,34 @@ def test_no_time_is_no_speed(seconds):
 
 
 def slow_down(path, keep):
-    """Make every setting but `keep` take twice plain decoding's time, and `keep` a third of it."""
-    rows = read_rows(path)
-    write_rows(path, [row | {"decode_seconds": row["baseline_decode_seconds"] * (1 / 3 if keep(row) else 2)} for row in rows])
+    """Make every setting but `keep` take twice plain decoding's time on validation, and `keep` a third of it."""
+    rows = [row for row in read_rows(path) if row["split"] == "validation"]
+    slow = [row | {"decode_seconds": row["baseline_decode_seconds"] * (1 / 3 if keep(row) else 2)} for row in rows]
+    write_rows(path, [*slow, *(row for row in read_rows(path) if row["split"] == "test")])
+
+
+def decode_both(folder, **fields):
+    """Decode files with rows of both splits."""
+    paths = write_decode_files(folder, split="validation", **fields)
+    for path in paths:
+        write_rows(path, [*read_rows(path), *decode_rows(path.parent.name, dataset=path.stem)])
+    return paths
 
 
 def test_select_takes_the_fastest_on_validation(tmp_path):
-    paths = write_decode_files(tmp_path, methods=("ssd", "fastvlm"), split="validation")
+    paths = decode_both(tmp_path, methods=("ssd", "fastvlm"))
     slow_down(paths[0], lambda row: (row["exit_layer"], row["draft_length"]) == (8, 2))
     slow_down(paths[1], lambda row: (row["exit_layer"], row["draft_length"]) == (2, 1))
     speed.select(paths, tmp_path / "selection.csv")
     assert read_table(tmp_path / "selection.csv") == [
         {"model": "llava-small", "dataset": "scenes-caption", "method": method, "exit_layer": layer, "draft_length": length}
-        | {"decode_speedup": 3, "examples": 6}
+        | {"decode_speedup": 3, "examples": 6, "chosen_on": "own"}
         for method, layer, length in (("ssd", 8, 2), ("fastvlm", 2, 1))
     ]
 
 
 def test_of_equals_select_takes_the_cheapest_to_draft(tmp_path):
-    paths = write_decode_files(tmp_path, methods=("ssd",), split="validation")
+    paths = decode_both(tmp_path, methods=("ssd",))
     slow_down(paths[0], lambda row: row["draft_length"] in (2, 8))
     speed.select(paths, tmp_path / "selection.csv")
     [record] = read_table(tmp_path / "selection.csv")
@@ -60,13 +69,25 @@ def test_of_equals_select_takes_the_cheapest_to_draft(tmp_path):
 
 
 def test_methods_that_do_not_draft_are_listed_without_a_setting(tmp_path):
-    speed.select(write_decode_files(tmp_path, split="validation"), tmp_path / "selection.csv")
+    speed.select(decode_both(tmp_path), tmp_path / "selection.csv")
     listed = {record["method"]: record for record in read_table(tmp_path / "selection.csv")}
     assert list(listed) == ["baseline", "generate", "ssd", "fastvlm"]
     assert listed["generate"]["exit_layer"] is listed["generate"]["draft_length"] is None
 
 
 def test_test_rows_have_no_say_in_the_selection(tmp_path):
-    with pytest.raises(UserError, match="is of split 'test'; expected 'validation'"):
+    with pytest.raises(UserError, match="no decode row of split 'validation'"):
         speed.select(write_decode_files(tmp_path), tmp_path / "selection.csv")
     assert not (tmp_path / "selection.csv").exists()
+
+
+def test_a_dataset_without_validation_takes_what_is_fastest_over_the_others(tmp_path):
+    paths = decode_both(tmp_path, methods=("ssd",), dataset="one") + decode_both(tmp_path, methods=("ssd",), dataset="two")
+    for path in paths:
+        slow_down(path, lambda row: (row["exit_layer"], row["draft_length"]) == (8, 4))
+    paths += write_decode_files(tmp_path, methods=("ssd",), dataset="tested-only")
+    speed.select(paths, tmp_path / "selection.csv")
+    chosen = {record["dataset"]: record for record in read_table(tmp_path / "selection.csv")}
+    alone = chosen["tested-only"]
+    assert (alone["exit_layer"], alone["draft_length"], alone["chosen_on"], alone["examples"]) == (8, 4, "others", 12)
+    assert chosen["one"]["chosen_on"] == "own" and chosen["one"]["examples"] == 6
