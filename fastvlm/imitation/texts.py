@@ -43,19 +43,19 @@ def chosen_examples(manifest: Path, split: str, most: int) -> list[Example]:
 
 
 def _batches(backbone: Backbone, manifest: Path, most: int, size: int) -> Iterator[tuple[str, list[Example]]]:
-    """Batches of prompts of one length, so that no padding is needed."""
+    """Batches of prompts of like length, so that little is padded."""
     for split in SPLITS:
-        by_length: dict[int, list[Example]] = {}
-        for example in chosen_examples(manifest, split, most):
-            by_length.setdefault(len(backbone.processor.tokenizer.encode(backbone.prompt(example))), []).append(example)
-        for _, examples in sorted(by_length.items()):
-            yield from ((manifest.stem, examples[start : start + size]) for start in range(0, len(examples), size))
+        examples = chosen_examples(manifest, split, most)
+        examples.sort(key=lambda example: len(backbone.processor.tokenizer.encode(backbone.prompt(example))))
+        yield from ((manifest.stem, examples[start : start + size]) for start in range(0, len(examples), size))
 
 
 def _generate(backbone: Backbone, batch: list[Example], limit: int) -> list[list[int]]:
     """New tokens of each example, the end token included."""
+    # What a decoder generates must follow its prompt's last token; an encoder's padding must not stand between image and text.
+    backbone.processor.tokenizer.padding_side = "right" if backbone.encoder else "left"
     text = [backbone.prompt(example) for example in batch]
-    inputs = backbone.processor(images=[example.pixels() for example in batch], text=text, return_tensors="pt")
+    inputs = backbone.processor(images=[example.pixels() for example in batch], text=text, padding=True, return_tensors="pt")
     inputs = inputs.to(backbone.device, backbone.model.dtype)
     ids = backbone.model.generate(**inputs, max_new_tokens=limit, do_sample=False)
     return [up_to_end(tokens, backbone.end_tokens) for tokens in backbone.new_tokens(ids, inputs["input_ids"]).tolist()]
