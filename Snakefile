@@ -27,6 +27,7 @@ include: "workflow/rules/models.smk"
 include: "workflow/rules/distill.smk"
 include: "workflow/rules/decode.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/scores.smk"
 include: "workflow/rules/figures.smk"
 
 

@@ -83,18 +83,19 @@ def distill(
 
 
 @app.command()
-def decode(
-    knobs: Knobs,
-    model: Model,
-    manifest: Manifest,
-    split: Annotated[str, typer.Option(help="validation or test")],
-    output: Output,
-    imitation: Imitations = None,
-) -> None:
-    """Decode a split with a method at each of its settings, timed against plain decoding of the same example."""
+def decode(knobs: Knobs, model: Model, manifest: Manifests, output: Output, imitation: Imitations = None) -> None:
+    """Decode datasets with a method at each of its settings, timed against plain decoding of the same example."""
     from fastvlm.decoding.run import decode as run
 
-    run(_parse(knobs), model, manifest, split, imitation or [], output)
+    run(_parse(knobs), model, manifest, imitation or [], output)
+
+
+@app.command()
+def rank(knobs: Knobs, model: Model, manifest: Manifests, output: Output) -> None:
+    """Rank the candidate answers of dialogues by how likely the model finds them."""
+    from fastvlm.decoding.rank_stage import rank as run
+
+    run(_parse(knobs), model, manifest, output)
 
 
 @app.command()
@@ -136,11 +137,38 @@ def tables(
 
 
 @app.command()
-def quality(knobs: Knobs, rows: Rows, manifest: Manifests, output: Output) -> None:
-    """Score the texts against the references."""
-    from fastvlm.metrics.captions import score
+def quality(
+    knobs: Knobs,
+    rows: Rows,
+    manifest: Manifests,
+    output: Tables,
+    rank: Annotated[list[Path] | None, typer.Option(help="ranked candidates; give one for each model")] = None,
+) -> None:
+    """Score the texts against the references, by tag too, beside the ranking of candidates and what chance scores."""
+    from fastvlm.metrics.quality import score
 
-    score(_parse(knobs), rows, manifest, output)
+    score(_parse(knobs), rows, manifest, rank or [], output)
+
+
+@app.command()
+def compare(tables: Tables, output: Output) -> None:
+    """Put what was measured of each method, at its selected setting, into one line a model and dataset."""
+    from fastvlm.metrics.comparison import write_comparison
+
+    write_comparison(tables, output)
+
+
+@app.command()
+def limits(
+    knobs: Knobs,
+    rows: Rows,
+    selection: Annotated[Path, typer.Option(help="selection.csv")],
+    output: Output,
+) -> None:
+    """Sum up the speed-ups by the length of the text."""
+    from fastvlm.metrics.limits import write_limits
+
+    write_limits(_parse(knobs), rows, selection, output)
 
 
 @app.command()

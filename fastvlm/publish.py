@@ -7,10 +7,11 @@ from pathlib import Path
 
 from fastvlm.errors import UserError
 from fastvlm.figures import FIGURES
+from fastvlm.metrics.quality import COLUMNS as SCORES
 from fastvlm.readme import update_readme
 from fastvlm.tables import COLUMNS
 
-TABLES = (*COLUMNS, "quality", "selection")
+TABLES = (*COLUMNS, *SCORES, "selection", "comparison", "limits")
 
 
 def publish(experiment: str) -> None:
@@ -23,7 +24,7 @@ def publish(experiment: str) -> None:
     for path in required:
         if not path.is_file():
             raise UserError(f"experiment '{experiment}' is not finished: {path} is missing; run it to the end first")
-    # Some tables depend on the source: only drawn scenes can say what the model sees.
+    # Some tables depend on the experiment: only drawn scenes can say what the model sees, and only a judge what it says of texts.
     published = Path("docs/results", experiment)
     _replace(published, sorted({*required, *Path("results", experiment).glob("*.csv")}))
     if Path("README.md").is_file():

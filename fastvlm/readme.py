@@ -76,9 +76,14 @@ def _machine(headline: dict[str, Any]) -> str:
 
 
 def _seeing(record: Record) -> str:
-    texts = f"every named attribute is right in {record['texts_all_right'] / record['examples']:.0%} of {record['examples']} texts"
-    mentions = f"{record['mentions_right'] / record['mentions']:.1%} of {record['mentions']} object mentions are right"
-    return f"What plain decoding sees in `{record['dataset']}`: {texts}, and {mentions} ({record['things']} objects drawn)."
+    said = []
+    if record["mentions"]:
+        said.append(f"every named attribute is right in {record['texts_all_right'] / record['examples']:.0%} of {record['examples']} texts")
+        said.append(f"{record['mentions_right'] / record['mentions']:.1%} of {record['mentions']} object mentions are right")
+        said[-1] += f" ({record['things']} objects drawn)"
+    if record.get("answers"):
+        said.append(f"{record['answers_right'] / record['answers']:.0%} of {record['answers']} answers state the right fact")
+    return f"What plain decoding sees in `{record['dataset']}`: {', and '.join(said) or 'nothing that can be checked'}."
 
 
 def _interval(interval: dict[str, float | None]) -> str:

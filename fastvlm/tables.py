@@ -18,11 +18,10 @@ from fastvlm.summary import summarise
 from fastvlm.table_file import KEY_COLUMNS, Record, write_table
 
 DRAFTED = ("drafted", "accepted", "acceptance_rate", "acceptance_rate_low", "acceptance_rate_high")
-SPEEDS = tuple(f"{span}_speedup{end}" for span in ("decode", "e2e") for end in ("", "_low", "_high"))
 MEASURED = ("draft_step_seconds", "target_pass_seconds")
 COSTS = tuple(f"{act}{end}" for act in MEASURED for end in ("", "_low", "_high"))
 COLUMNS = {
-    "speedup": ("output_tokens", *SPEEDS, "decode_tokens_per_second", "equal_to_baseline"),
+    "speedup": ("output_tokens", *speed.SPEEDS, "decode_tokens_per_second", "equal_to_baseline"),
     "acceptance": (*DRAFTED, "target_passes", "tokens_per_target_pass"),
     "acceptance_by_context": ("context_low", "context_high", *DRAFTED),
     "acceptance_by_position": ("position", *DRAFTED),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fastvlm.metrics.captions import COLUMNS as QUALITY
+from fastvlm.methods import DRAFTING
+from fastvlm.metrics.limits import write_limits
+from fastvlm.metrics.quality import COLUMNS as SCORES
 from fastvlm.metrics.speed import select
 from fastvlm.rows import write_rows
 from fastvlm.table_file import KEY_COLUMNS, read_table, write_table
@@ -20,15 +22,19 @@ def write_finished(folder: Path, examples: int = 12) -> Path:
     results = folder / "results"
     validation, test = [], []
     for dataset in DATASETS:
-        validation += write_decode_files(folder, 8, ("ssd", "fastvlm"), "validation", dataset=dataset)
+        validation += write_decode_files(folder / "validation", 8, DRAFTING, "validation", dataset=dataset)
         test += write_decode_files(folder, examples, dataset=dataset)
     results.mkdir(parents=True)
-    select(validation, results / "selection.csv")
+    select([*validation, *(path for path in test if path.parent.name in DRAFTING)], results / "selection.csv")
     write_rows(folder / "cost.jsonl", cost_rows())
     write_tables(KNOBS, test, [folder / "cost.jsonl"], results / "selection.csv", results)
     settings = [{column: record[column] for column in KEY_COLUMNS} for record in read_table(results / "speedup.csv")]
     scores = {"bleu_4": 0.61, "bleu_4_low": 0.58, "bleu_4_high": 0.64}
-    write_table(results / "quality.csv", (*KEY_COLUMNS, *QUALITY), [setting | scores for setting in settings])
+    tasks = {dataset: dataset.removeprefix("scenes-") for dataset in DATASETS}
+    quality = [setting | scores | {"task": tasks[setting["dataset"]]} for setting in settings]
+    for name, columns in SCORES.items():
+        write_table(results / f"{name}.csv", columns, quality if name == "quality" else [])
+    write_limits(KNOBS, test, results / "selection.csv", results / "limits.csv")
     curve = [
         {"experiment": "scenes", "model": "llava-small", "stage": stage, "step": step, "seconds": step * 0.5, "loss": 3 / (1 + step)}
         | {"learning_rate": 1e-3}

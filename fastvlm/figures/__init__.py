@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fastvlm.errors import UserError
 
-FIGURES = ("speedup_by_draft_length", "speedup_by_method", "acceptance_by_context", "accepted_length", "learning_curve")
+FIGURES = ("speedup_by_draft_length", "speedup_by_method", "acceptance_by_context", "accepted_length", "limits", "learning_curve")
 
 
 def draw(name: str, tables: Path, output: Path) -> None:

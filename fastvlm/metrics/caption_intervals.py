@@ -1,7 +1,7 @@
 """Bootstrap intervals of caption metrics.
 
 BLEU and METEOR score a collection by sums over its examples, not by a mean: the sums are drawn again, and scored as pycocoevalcap
-scores them. ROUGE-L and CIDEr are means over examples; CIDEr's word frequencies stay those of the whole collection.
+scores them. ROUGE-L, CIDEr and SPICE are means over examples; CIDEr's word frequencies stay those of the whole collection.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ def resampled(statistics: Statistics, weights: np.ndarray) -> dict[str, np.ndarr
     """Every metric of every resample, each [resamples], from the statistics that `coco_scores` writes."""
     bleus = bleu(np.array(statistics["bleu"], dtype=np.float64), weights)
     scores = {f"bleu_{n}": values for n, values in enumerate(bleus.T, start=1)}
-    means = {metric: weights @ np.array(statistics[metric]) / weights.sum(axis=1) for metric in ("rouge_l", "cider")}
+    averaged = [metric for metric in ("rouge_l", "cider", "spice") if metric in statistics]
+    means = {metric: weights @ np.array(statistics[metric]) / weights.sum(axis=1) for metric in averaged}
     return scores | {"meteor": meteor(np.array(statistics["meteor"], dtype=np.float64), weights)} | means
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
-
-from fastvlm.data.example import read_manifest
+from fastvlm.data.example import Example, read_manifest
 from fastvlm.data.scenes import BACKGROUNDS, COLOURS, PLACES, SHAPES, Scene, Thing
 from fastvlm.data.wording import SIZE_WORDS
-from fastvlm.rows import read_rows, whole_file
+from fastvlm.metrics.facts import states
+from fastvlm.metrics.runs import read_runs
+from fastvlm.table_file import Record, write_table
 
-COLUMNS = ("experiment", "model", "dataset", "examples", "texts_all_right", "things", "mentions", "mentions_right")
+COUNTS = ("texts_all_right", "things", "mentions", "mentions_right", "answers", "answers_right")
+COLUMNS = ("experiment", "model", "dataset", "examples", *COUNTS)
+# The tasks whose texts are to name what is drawn.
+NAMING = ("caption", "description")
 
 SIZES = {word: size for size, words in SIZE_WORDS.items() for word in words}
 CLAUSE = re.compile(r"[.,;]| and | while ")
@@ -66,33 +69,42 @@ def all_right(text: str, scene: Scene) -> bool:
     return named > 0 and right == named and (not background or background[1] == scene.background)
 
 
+def count(texts: Iterable[tuple[str, str]], examples: Mapping[str, Example]) -> Record:
+    """`COUNTS` of (example, text) pairs about drawn scenes: mentions of texts that are to name what is drawn, answers of those that are
+    to state a fact; what does not apply is absent."""
+    told = [(text, examples[key]) for key, text in texts]
+    return _mentioned(told) | _answered(told)
+
+
 def write_seeing(rows: list[Path], manifests: list[Path], output: Path) -> None:
-    """`seeing.csv` from plain decoding's rows of the test split; data sets without scenes have no line."""
-    scenes = {manifest.stem: _scenes(manifest) for manifest in manifests}
-    lines = [line for path in rows if (line := _seeing(read_rows(path), scenes))]
-    with whole_file(output) as partial:
-        pd.DataFrame(lines, columns=COLUMNS).to_csv(partial, index=False)
+    """`seeing.csv` from plain decoding's rows of the test split, a line a model and dataset; datasets without scenes have none."""
+    scenes = {
+        manifest.stem: {example.id: example for example in read_manifest(manifest, "test") if example.scene} for manifest in manifests
+    }
+    lines = []
+    for setting, of in read_runs(rows, "test").items():
+        if scenes[setting.dataset]:
+            key = {"experiment": setting.experiment, "model": setting.model, "dataset": setting.dataset, "examples": len(of)}
+            lines.append(key | count(((row["example"], row["text"]) for row in of), scenes[setting.dataset]))
+    write_table(output, COLUMNS, lines)
 
 
-def _scenes(manifest: Path) -> dict[str, Scene]:
-    return {example.id: Scene.from_dict(example.scene) for example in read_manifest(manifest, "test") if example.scene}
-
-
-def _seeing(rows: list[dict[str, Any]], scenes: dict[str, dict[str, Scene]]) -> dict[str, Any] | None:
-    """One line of counts for one model on one data set."""
-    drawn = scenes[rows[0]["dataset"]]
-    if not drawn:
-        return None
-    seen = [(row["text"], drawn[row["example"]]) for row in rows]
+def _mentioned(told: list[tuple[str, Example]]) -> Record:
+    if not any(example.task in NAMING for _, example in told):
+        return {}
+    seen = [(text, Scene.from_dict(example.scene)) for text, example in told if example.scene]
     counts = [right_mentions(text, scene) for text, scene in seen]
     return {
-        **{key: rows[0][key] for key in COLUMNS[:3]},
-        "examples": len(seen),
         "texts_all_right": sum(all_right(text, scene) for text, scene in seen),
         "things": sum(len(scene.things) for _, scene in seen),
         "mentions": sum(named for _, named in counts),
         "mentions_right": sum(right for right, _ in counts),
     }
+
+
+def _answered(told: list[tuple[str, Example]]) -> Record:
+    known = [(text, example.answer) for text, example in told if example.answer]
+    return {"answers": len(known), "answers_right": sum(states(text, answer) for text, answer in known)} if known else {}
 
 
 def _fits(mention: Mention, thing: Thing) -> bool:

@@ -5,6 +5,7 @@ FIGURE_TABLES = {
     "speedup_by_method": ["speedup", "selection"],
     "acceptance_by_context": ["acceptance_by_context", "selection"],
     "accepted_length": ["accepted_length", "selection"],
+    "limits": ["limits", "quality"],
     **({"learning_curve": ["learning_curve"]} if TRAINED else {}),
 }
 

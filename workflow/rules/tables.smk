@@ -1,11 +1,18 @@
 """Decode rows and costs -> tables."""
 
-TEST_ROWS = decode_rows("test", METHODS)
+TEST_ROWS = decode_rows(METHODS)
 SUMMED = ["speedup", "acceptance", "acceptance_by_context", "acceptance_by_position", "accepted_length", "precision", "cost"]
+SCORED = ["quality", "quality_by_tag", "ranking", "chance"]
+OPTIONAL = {
+    "learning_curve": TRAINED,
+    "seeing": DRAWN,
+    "judged": CONFIG.judge,
+    "published": knobs.publishes(CONFIG),
+}
 TABLES = expand(
     "{results}/{table}.csv",
     results=RESULTS,
-    table=[*SUMMED, "selection", "quality", *(["learning_curve"] if TRAINED else []), *(["seeing"] if DRAWN else [])],
+    table=[*SUMMED, "selection", *SCORED, "comparison", "limits", *(name for name, wanted in OPTIONAL.items() if wanted)],
 )
 
 
@@ -13,7 +20,7 @@ rule select:
     message:
         "Picking exit layers and draft lengths on validation"
     input:
-        rows=decode_rows("validation", DRAFTING),
+        rows=decode_rows(DRAFTING),
     output:
         selection=table("selection"),
     log:
@@ -54,33 +61,11 @@ rule tables:
         " --output {params.folder:q}) 2>&1 | tee {log:q}"
 
 
-rule quality:
-    message:
-        "Scoring the texts against the references"
-    input:
-        rows=TEST_ROWS,
-        manifests=MANIFESTS,
-    output:
-        table=table("quality"),
-    log:
-        f"{LOGS}/quality.log",
-    params:
-        rows=lambda wildcards, input: each("--rows", input.rows),
-        manifests=lambda wildcards, input: each("--manifest", input.manifests),
-        knobs=to_json(knobs.quality(CONFIG)),
-        code=code_digest("fastvlm.metrics.captions"),
-    resources:
-        mem_mb=4000,
-        runtime=60,
-    shell:
-        "(fastvlm quality --knobs {params.knobs:q} {params.rows} {params.manifests} --output {output.table:q}) 2>&1 | tee {log:q}"
-
-
 rule see:
     message:
         "Checking whether the texts name what is drawn"
     input:
-        rows=decode_rows("test", ["baseline"]),
+        rows=decode_rows(["baseline"]),
         manifests=MANIFESTS,
     output:
         table=table("seeing"),

@@ -5,7 +5,7 @@ from matplotlib.container import ErrorbarContainer
 from PIL import Image
 
 from fastvlm.errors import UserError
-from fastvlm.figures import FIGURES, acceptance_by_context, accepted_length, draw, speedup_by_draft_length, speedup_by_method
+from fastvlm.figures import FIGURES, acceptance_by_context, accepted_length, draw, limits, speedup_by_draft_length, speedup_by_method
 from fastvlm.selection import keep_selected, read_selection
 from fastvlm.table_file import read_table, write_table
 from tests.finished_tables import write_finished
@@ -42,7 +42,7 @@ def test_axes_are_named_and_titles_say_experiment_and_model(finished, name):
     assert figure.axes[0].get_ylabel()
     for axis in figure.axes:
         assert "llava-small" in axis.get_title()
-        assert name == "learning_curve" or "(12 test images)" in axis.get_title()
+        assert name in ("learning_curve", "limits") or "(12 test images)" in axis.get_title()
 
 
 def test_lines_and_bands_of_the_speedups_are_the_table_s(finished):
@@ -81,6 +81,23 @@ def test_a_bin_of_few_drafts_is_hollow_and_off_the_line(finished, tmp_path):
     assert rates[False] in [list(line.get_ydata()) for line in bars if line.get_linestyle() != "None"]
     assert rates[True] in [list(line.get_ydata()) for line in bars if line.get_markerfacecolor() == "white"]
     assert "hollow: fewer than 20 drafts" in axis.get_legend_handles_labels()[1]
+
+
+def test_lines_of_the_limits_are_the_table_s_and_one_word_answers_are_ringed(finished, tmp_path):
+    records = read_table(finished / "limits.csv")
+    quality = [{"dataset": "scenes-caption", "task": "vqa"}, {"dataset": "scenes-description", "task": "description"}]
+    write_table(tmp_path / "limits.csv", tuple(records[0]), records)
+    write_table(tmp_path / "quality.csv", ("dataset", "task"), quality)
+    axis = limits.figure(tmp_path).axes[0]
+    pooled = [record for record in records if record["method"] == "fastvlm" and not record["dataset"]]
+    drawn = [list(line.get_ydata()) for line in axis.lines]
+    assert [record["e2e_speedup"] for record in pooled] in drawn
+    assert [record["decode_speedup"] for record in pooled] in drawn
+    short = [record for record in records if record["method"] == "fastvlm" and record["dataset"] == "scenes-caption"]
+    ringed = [list(line.get_ydata()) for line in axis.lines if line.get_label().startswith("one-word answers")]
+    assert [record["e2e_speedup"] for record in short] in ringed
+    ticks = [label.get_text() for label in axis.get_xticklabels()]
+    assert ticks == [f"{record['tokens_low']}\u2013{record['tokens_high']}\nn={record['examples']}" for record in pooled]
 
 
 def test_shares_of_accepted_lengths_sum_to_all_passes(finished):
