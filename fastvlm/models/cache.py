@@ -22,6 +22,16 @@ class KeyValueCache:
         self.capacity = layers.shape[2]
         self.length = 0
 
+    def copy(self, capacity: int) -> KeyValueCache:
+        """The same text in a cache with room for `capacity` tokens; what is written there leaves this one as it is."""
+        heads, _, head_dim = self.layers[0].shape
+        like, held = self.layers[0], self.length
+        copied = empty_cache(len(self.layers), heads // 2, capacity, head_dim, like=like, remembered=self.remembered)
+        for old, new in zip(self.layers, copied.layers, strict=True):
+            new[:, :held] = old[:, :held]
+        copied.length = held
+        return copied
+
 
 def empty_cache(
     layers: int, kv_heads: int, capacity: int, head_dim: int, *, like: Tensor, remembered: Sequence[Tensor | None] = ()

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from fastvlm.models.cache import KeyValueCache, empty_cache
 from fastvlm.models.dialects import Dialect
+from fastvlm.models.positions import Positions
+from fastvlm.models.tree import TokenTree
 
 
 class Decoder:
@@ -55,7 +57,19 @@ class Decoder:
 
     def run(self, hidden: Tensor, cache: KeyValueCache, start: int, *, first: int = 0, last: int | None = None) -> Tensor:
         """Layers `first`..`last`-1 over [tokens, hidden] at positions from `start` on; the cache holds all before."""
-        at = self.places.at(start, len(hidden))
+        return self._through(hidden, cache, self.places.at(start, len(hidden)), first, last)
+
+    def run_tree(self, tree: TokenTree, cache: KeyValueCache, start: int) -> Tensor:
+        """All layers over the tokens of a tree that continues a text of `start` tokens, whose keys and values the cache holds.
+
+        Returns [tokens, hidden]. The tokens lie in the cache one behind the other, each at the position to which its branch
+        brings it: the cache needs room for all of them, the model's positions have to reach the end of the longest branch.
+        """
+        at = self.places.of_branches(start, tree.depths, tree.looks)
+        embedded = F.embedding(tree.tokens, self.embedding)
+        return self._through(self.places.put_branches(embedded, start + tree.depths), cache, at)
+
+    def _through(self, hidden: Tensor, cache: KeyValueCache, at: Positions, first: int = 0, last: int | None = None) -> Tensor:
         span = zip(self.layers[first:last], cache.layers[first:last], cache.remembered[first:last], strict=True)
         for layer, cached, remembered in span:
             hidden = layer(hidden, at, cached, remembered)

@@ -47,6 +47,14 @@ class Places:
         """Those of a pass over `tokens` tokens from `start` on."""
         return self._single[start] if tokens == 1 else self._at(start, start + tokens)
 
+    def put_branches(self, embedded: Tensor, positions: Tensor) -> Tensor:
+        """As `put`, for tokens at any `positions`, [tokens]."""
+        return embedded
+
+    def of_branches(self, start: int, depths: Tensor, looks: Tensor) -> Positions:
+        """Those of a pass over a `TokenTree` that continues a text of `start` tokens."""
+        return Positions(start, start + len(depths), self._branching(start, looks))
+
     def _extend(self, capacity: int) -> None:
         pass
 
@@ -58,6 +66,11 @@ class Places:
             return None
         mask = self._like.new_zeros(stop - start, stop)
         mask[:, start:] = torch.full((stop - start, stop - start), float("-inf"), device=mask.device).triu(1)
+        return mask
+
+    def _branching(self, start: int, looks: Tensor) -> Tensor:
+        mask = self._like.new_zeros(len(looks), start + len(looks))
+        mask[:, start:].masked_fill_(~looks, float("-inf"))
         return mask
 
 
@@ -78,6 +91,10 @@ class Rotary(Places):
     def _at(self, start: int, stop: int) -> Positions:
         return Positions(start, stop, self._causal(start, stop), self._cos[start:stop], self._sin[start:stop])
 
+    def of_branches(self, start: int, depths: Tensor, looks: Tensor) -> Positions:
+        positions = start + depths
+        return Positions(start, start + len(depths), self._branching(start, looks), self._cos[positions], self._sin[positions])
+
 
 class Learned(Places):
     """OPT: a vector for each position is added to the embedding, once; the table's first `offset` rows stand for none."""
@@ -89,10 +106,13 @@ class Learned(Places):
     def put(self, embedded: Tensor, start: int) -> Tensor:
         return embedded + self._table[start : start + len(embedded)]
 
+    def put_branches(self, embedded: Tensor, positions: Tensor) -> Tensor:
+        return embedded + self._table[positions]
+
     def _extend(self, capacity: int) -> None:
         if capacity > len(self._table):
             known = len(self._table)
-            raise UserError(f"a text of {capacity} tokens, prompt included: the model knows {known} positions; lower max_new_tokens")
+            raise UserError(f"a text of {capacity} tokens, prompt included: the model knows {known} positions; expected fewer")
 
 
 class Relative(Places):
@@ -113,3 +133,9 @@ class Relative(Places):
         rows = self._by_offset.unfold(1, stop, 1)  # row r: as seen from position capacity - 1 - r
         mask = rows[:, self._capacity - stop : self._capacity - start]
         return Positions(start, stop, mask if stop - start == 1 else mask.flip(1))
+
+    def of_branches(self, start: int, depths: Tensor, looks: Tensor) -> Positions:
+        positions = start + depths
+        distances = positions.unsqueeze(1) - torch.cat((torch.arange(start, device=positions.device), positions))
+        bias = self._by_offset[:, self._capacity - 1 - distances]
+        return Positions(start, start + len(depths), bias + self._branching(start, looks))
