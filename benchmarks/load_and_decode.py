@@ -27,7 +27,7 @@ def measure(folder: Path, dtype: str) -> dict[str, int]:
     """Bytes: of the weights as loaded, of the cache, resident after the imports, at the peak, and of each kind at the end."""
     imports = resident()["VmHWM"]
     target = load_target(folder, {"device": "cpu", "dtype": dtype})
-    prefix = target.prefill(target.prepare(_example()), NEW_TOKENS)
+    prefix = target.prefill(target.prepare(an_example()), NEW_TOKENS)
     decode(target.decoder, prefix, limit=NEW_TOKENS, end_tokens=())
     now = resident()
     return {
@@ -46,7 +46,7 @@ def resident() -> dict[str, int]:
     return {name: int(kilobytes) * 1024 for name, kilobytes in lines}
 
 
-def _example() -> Example:
+def an_example() -> Example:
     scene = next(sample_scenes("test", (1,), random.Random(0)))
     picture = {"sha256": hash_pixels(draw(scene)), "scene": scene.to_dict()}
     return Example(id="test-0", split="test", task="caption", prompt=TASK_PROMPTS["caption"], references=(), **picture)
