@@ -3,6 +3,7 @@
 import pytest
 
 from fastvlm.errors import UserError
+from fastvlm.methods import DRAFTING
 from fastvlm.rows import read_rows, write_rows
 from fastvlm.table_file import KEY_COLUMNS, read_table
 from fastvlm.tables import COLUMNS, write_tables
@@ -128,10 +129,10 @@ def test_half_precision_is_counted_without_a_warning(tmp_path, capsys):
 
 
 def run(folder, paths, output="tables", cost=None):
-    validation = write_decode_files(folder, 4, ("ssd", "fastvlm"), "validation")
+    validation = write_decode_files(folder / "validation", 4, DRAFTING, "validation")
     from fastvlm.metrics.speed import select
 
-    select(validation, folder / "selection.csv")
+    select([*validation, *(path for path in paths if path.parent.name in DRAFTING)], folder / "selection.csv")
     write_rows(folder / "cost.jsonl", cost or cost_rows())
     write_tables(KNOBS, paths, [folder / "cost.jsonl"], folder / "selection.csv", folder / output)
     return folder / output
