@@ -41,4 +41,6 @@ def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    # Not `splitlines`, to which U+2028 and its like in a text end a line too.
+    with path.open() as lines:
+        return [json.loads(line) for line in lines]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from PIL import Image
 from fastvlm.data.pictures import open_image
 from fastvlm.data.scenes import Scene, draw
 from fastvlm.errors import UserError
-from fastvlm.rows import write_rows
+from fastvlm.rows import read_rows, write_rows
 
 SPLITS = ("train", "validation", "test")
 
@@ -90,8 +89,7 @@ def write_manifest(path: Path, examples: Iterable[Example]) -> None:
 
 def read_manifest(path: Path, split: str) -> list[Example]:
     """The examples of one split, in the manifest's order; raises `UserError` if the manifest has none for test, which no dataset lacks."""
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    examples = [Example.from_dict(row) for row in rows if row["split"] == split]
+    examples = [Example.from_dict(row) for row in read_rows(path) if row["split"] == split]
     if not examples and split == "test":
         raise UserError(f"{path}: no example in split '{split}'; expected at least one")
     return examples

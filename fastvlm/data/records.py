@@ -22,7 +22,7 @@ def read_json(path: Path, expected: str) -> Any:
 
 def read_json_lines(path: Path, expected: str) -> list[tuple[str, Any]]:
     """(where it is, record) of each line that is not blank. Raises `UserError` naming path and line."""
-    lines = [(f"{path}: line {number}", line) for number, line in enumerate(_read(path, expected).splitlines(), 1) if line.strip()]
+    lines = [(f"{path}: line {number}", line) for number, line in enumerate(_read(path, expected).split("\n"), 1) if line.strip()]
     return [(where, _parse(where, line, expected)) for where, line in lines]
 
 
