@@ -49,7 +49,10 @@ class Repository:
 
 
 class Split:
-    """The rows of a published split, counted over all its files in order."""
+    """The rows of a published split, counted over all its files in order.
+
+    They are read without pyarrow's threads: one that still holds a file of Python's when the interpreter ends takes it down.
+    """
 
     def __init__(self, repository: Repository, name: str):
         """Open the files; raises `UserError` unless all are Parquet files with the same columns."""
@@ -59,7 +62,7 @@ class Split:
             raise UserError(f"{self.where}: published as {other[0].rsplit('/', 1)[-1]}, expected Parquet files")
         with self._reading("opening its files"):
             system = HfFileSystem()
-            self.files = [pq.ParquetFile(system.open(file, "rb", cache_type="none"), pre_buffer=True) for file in repository.splits[name]]
+            self.files = [pq.ParquetFile(system.open(file, "rb", cache_type="none")) for file in repository.splits[name]]
         self.columns = self.files[0].schema_arrow.names
         for file in self.files:
             if set(file.schema_arrow.names) != set(self.columns):
@@ -72,7 +75,7 @@ class Split:
         """These columns of all rows, in order."""
         for file in self.files:
             with self._reading(f"reading {', '.join(columns)}"):
-                rows = file.read(columns=list(columns)).to_pylist()
+                rows = file.read(columns=list(columns), use_threads=False).to_pylist()
             yield from rows
 
     def rows(self, numbers: Iterable[int], columns: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -82,7 +85,8 @@ class Split:
             here = sorted(wanted.intersection(range(start, start + count)))
             if here:
                 with self._reading(f"reading rows {start} to {start + count - 1}"):
-                    rows = file.read_row_group(group, columns=list(columns)).take([number - start for number in here]).to_pylist()
+                    table = file.read_row_group(group, columns=list(columns), use_threads=False)
+                    rows = table.take([number - start for number in here]).to_pylist()
                 yield from zip(here, rows, strict=True)
 
     def _groups(self) -> Iterator[tuple[pq.ParquetFile, int, int, int]]:
