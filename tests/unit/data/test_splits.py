@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from fastvlm.data.splits import assign_splits, limit, named_split
+from fastvlm.data.splits import assign_splits, hold_out, limit, named_split
 
 
 @pytest.mark.parametrize(
@@ -36,6 +38,25 @@ def test_val_becomes_test_and_validation_is_held_out_of_train():
 def test_a_tenth_is_held_out_where_no_number_is_given():
     named = {**dict.fromkeys(range(100), "train"), 100: "validation"}
     assert Counter(assign_splits(named, None).values())["validation"] == 10
+
+
+def test_nothing_is_held_out_where_none_is_wanted():
+    assert set(assign_splits({**dict.fromkeys(range(100), "train"), 100: "validation"}, 0).values()) == {"train", "test"}
+
+
+@given(size=st.integers(0, 200), validation=st.integers(0, 60), train=st.integers(0, 60))
+def test_what_is_held_out_of_one_published_split_is_disjoint_and_of_its_size(size, validation, train):
+    counts = Counter(hold_out(range(size), validation, train).values())
+    assert counts["validation"] == min(validation, size)
+    assert counts["train"] == min(train, size - counts["validation"])
+    assert counts.total() == size
+
+
+def test_what_is_held_out_does_not_depend_on_order_and_grows_with_its_size():
+    fewer, more = hold_out(range(100), 5, 5), hold_out(reversed(range(100)), 10, 0)
+    assert fewer == hold_out(reversed(range(100)), 5, 5)
+    held_out = [{image for image, split in splits.items() if split == "validation"} for splits in (fewer, more)]
+    assert held_out[0] < held_out[1]
 
 
 def test_three_named_splits_stand():
