@@ -43,7 +43,8 @@ class Training(Knobs):
 
     precision: Literal["float32", "bfloat16"] = Field(description="arithmetic of the forward pass; weights stay float32")
     threads: Count = Field(description="CPU threads of a training, count; the weights depend on it")
-    batch: Count = Field(description="examples a step, count")
+    batch: Count = Field(description="examples a step, count at most")
+    batch_tokens: Count = Field(description="tokens a step, padding included, count at most; what longer texts leave of a batch is dropped")
     word_steps: Steps = Field(description="steps in which the vision tower alone learns which words an image calls for, count")
     word_tasks: Annotated[tuple[Task, ...], Field(min_length=1), BeforeValidator(as_tuple)] = Field(
         description="tasks whose texts it learns from: those that name what is seen"

@@ -77,7 +77,7 @@ def _wrong(question: Question, rng: random.Random) -> Iterator[str]:
     """
     found: dict[bool, dict[str, None]] = {True: {}, False: {}}
     most = {True: round(ALIKE * CANDIDATES), False: CANDIDATES}
-    for scene in sample_scenes("train", (2, 3, 4), rng, signs=0.5):
+    for scene in sample_scenes("train", (2, 3), rng, signs=0.5):
         for asked in (ask(scene, CHAT, rng) for _ in range(4)):
             alike, text = asked.kind == question.kind, asked.answer(rng)
             right = alike and asked.fact == question.fact

@@ -15,7 +15,7 @@ from fastvlm.data.scenes import Scene, draw, sample_scenes
 from fastvlm.data.wording import NUMBERS, caption
 
 REFERENCES, ANNOTATORS = 5, 10
-SIGNS = 0.5  # share of the scenes that questions are asked about which have a sign
+SIGNS, CAPTIONED_SIGNS = 0.5, 0.3  # share of the scenes with a sign, of those that are asked about and of those that get a caption
 CAREFUL, OTHERWISE = 0.85, 0.1  # how often an annotator says the word of the fact, or another word for it; else a wrong one
 SYNONYMS = {"large": "big", "small": "little", "grey": "gray"} | {word: str(number) for number, word in enumerate(NUMBERS) if number}
 
@@ -29,13 +29,13 @@ def examples(name: str, task: str, split: str, seed: int) -> Iterator[Example]:
 
 
 def captions(split: str, rng: random.Random) -> Iterator[Example]:
-    for scene in sample_scenes(split, (1, 2), rng):
+    for scene in sample_scenes(split, (1, 2), rng, signs=CAPTIONED_SIGNS):
         yield _example(split, "caption", TASK_PROMPTS["caption"], scene, tuple(caption(scene, rng) for _ in range(REFERENCES)))
 
 
 def novel_captions(split: str, rng: random.Random) -> Iterator[Example]:
     """Captions by domain: things of colours and shapes that were seen together in training, that never were, and one of each."""
-    for scene in sample_scenes(split, (1, 2), rng, novel=True):
+    for scene in sample_scenes(split, (1, 2), rng, novel=True, signs=CAPTIONED_SIGNS):
         domain = "in-domain" if not scene.novel else "out-domain" if scene.novel == len(scene.things) else "near-domain"
         references = tuple(caption(scene, rng) for _ in range(REFERENCES))
         yield replace(_example(split, "caption", TASK_PROMPTS["caption"], scene, references), tags=(domain,))
@@ -43,7 +43,7 @@ def novel_captions(split: str, rng: random.Random) -> Iterator[Example]:
 
 def descriptions(split: str, rng: random.Random) -> Iterator[Example]:
     """The categories in turn; what a judge is told of the picture is what is described in detail."""
-    for number, scene in enumerate(sample_scenes(split, (3, 4, 5), rng)):
+    for number, scene in enumerate(sample_scenes(split, (3, 4), rng)):
         category = tuple(CATEGORIES)[number % len(CATEGORIES)]
         prompt, tell = CATEGORIES[category]
         references = tuple(tell(scene, rng) for _ in range(REFERENCES))
@@ -53,7 +53,7 @@ def descriptions(split: str, rng: random.Random) -> Iterator[Example]:
 
 def questions(split: str, rng: random.Random) -> Iterator[Example]:
     """Answered in a sentence; the tags are the capabilities that the question asks for."""
-    for scene in sample_scenes(split, (2, 3, 4), rng, signs=SIGNS):
+    for scene in sample_scenes(split, (1, 2, 3), rng, signs=SIGNS):
         question = ask(scene, CAPABILITIES, rng)
         references = tuple(question.answer(rng) for _ in range(REFERENCES))
         yield replace(_example(split, "question", question.text, scene, references), tags=question.tags, answer=question.fact)
@@ -61,7 +61,7 @@ def questions(split: str, rng: random.Random) -> Iterator[Example]:
 
 def one_word_questions(split: str, rng: random.Random) -> Iterator[Example]:
     """Ten people answer each in a word, and do not all agree; the tag is the type of the answer."""
-    for scene in sample_scenes(split, (2, 3, 4), rng, signs=SIGNS):
+    for scene in sample_scenes(split, (1, 2, 3), rng, signs=SIGNS):
         question = ask(scene, ONE_WORD, rng)
         if " " not in question.fact:
             kind = "yes/no" if question.fact in ("yes", "no") else "number" if question.kind == "count" else "other"
@@ -72,7 +72,7 @@ def one_word_questions(split: str, rng: random.Random) -> Iterator[Example]:
 def dialogues(split: str, rng: random.Random) -> Iterator[Example]:
     """Ten examples a scene, one a round; the rounds of test have candidates, one of the ten with relevances."""
     # Of one shape alone there are no ten different things to ask.
-    scenes = (scene for scene in sample_scenes(split, (2, 3, 4), rng, signs=SIGNS) if len({thing.shape for thing in scene.things}) > 1)
+    scenes = (scene for scene in sample_scenes(split, (2, 3), rng, signs=SIGNS) if len({thing.shape for thing in scene.things}) > 1)
     for scene in scenes:
         shown, told, history = _example(split, "dialogue", "", scene, ()), caption_of(scene), []
         dense = rng.randrange(10)

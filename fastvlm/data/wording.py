@@ -42,7 +42,7 @@ CLOSINGS = (
 
 
 def caption(scene: Scene, rng: random.Random) -> str:
-    """One sentence that names every thing of a scene of one or two, and the background."""
+    """One sentence that names every thing of a scene of one or two, the background, and the sign if there is one."""
     narrator = narrator_of(scene)
     frame = choose(CAPTION_FRAMES, narrator, rng)
     first = {"a": noun_phrase(scene.things[0], narrator, rng), "verb_a": _verb(scene.things[0], rng)}
@@ -51,7 +51,8 @@ def caption(scene: Scene, rng: random.Random) -> str:
     for thing in scene.things[1:]:
         noun, where = noun_phrase(thing, narrator, rng), place_phrase(thing, narrator, rng)
         rest |= {"and_b": f" and {noun} {where}", "while_b": f" while {noun} {_verb(thing, rng)} {where}", "be": "are"}
-    return _sentence(frame.format(**first, place_a=place, **rest))
+    sign = f", and {scene.sign.text} is written {place_phrase(scene.sign, narrator, rng)}." if scene.sign else "."
+    return _sentence(frame.format(**first, place_a=place, **rest).removesuffix(".") + sign)
 
 
 def description(scene: Scene, rng: random.Random) -> str:

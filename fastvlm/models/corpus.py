@@ -32,6 +32,7 @@ class Corpus:
         self.answers = [answers[i] for i in order]
         self.vocabulary = len(tokenizer)
         self._prompts = [prompts[texts[i]] for i in order]
+        self._lengths = [lengths[i] for i in order]
         self._pixels = torch.cat([_pixel_values(processor, example) for example in progress(self.examples, "reading pictures")])
 
     def __len__(self) -> int:
@@ -65,9 +66,10 @@ class Corpus:
         pool = np.sort(rng.integers(0, len(members), size * POOLED_BATCHES))
         return members[np.split(pool, POOLED_BATCHES)[rng.permutation(POOLED_BATCHES)[step % POOLED_BATCHES]]].tolist()
 
-    def batch(self, step: int, size: int, members: np.ndarray, seed: int) -> Batch:
-        """A step's batch: one reference of each row, drawn by step and seed."""
+    def batch(self, step: int, size: int, members: np.ndarray, seed: int, *, most_tokens: int) -> Batch:
+        """A step's batch: one reference of each row, drawn by step and seed; fewer rows than `size` where `most_tokens` allow no more."""
         rows = self.rows(step, size, members, seed)
+        rows = rows[: max(1, int(most_tokens / self._lengths[rows[-1]]))]
         rng = np.random.default_rng((seed, step, 1))
         return self.collate(rows, [self.answers[row][rng.integers(len(self.answers[row]))] for row in rows])
 

@@ -80,7 +80,7 @@ def sentence_stage(training: dict[str, Any], backbone: Backbone, corpus: Corpus,
     members = corpus.of_tasks(knobs["tasks"], knobs["share"])
 
     def loss(step: int) -> Tensor:
-        batch = corpus.batch(step, training["batch"], members, seed + 1 + index)
+        batch = corpus.batch(step, training["batch"], members, seed + 1 + index, most_tokens=training["batch_tokens"])
         return sentence_loss(backbone, batch, precision=training["precision"])
 
     sight = backbone.sight()

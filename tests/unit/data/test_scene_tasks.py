@@ -27,7 +27,7 @@ def some(task, split="test", count=40, seed=1):
 @pytest.mark.parametrize("task", [task for task in scene_tasks.TASKS if task != "novel"])
 @pytest.mark.parametrize("split", ["train", "validation"])
 def test_training_shows_no_novel_pair(task, split):
-    shown = {(thing["colour"], thing["shape"]) for example in some(task, split, 200) for thing in example.scene["things"]}
+    shown = {(thing["colour"], thing["shape"]) for example in some(task, split, 600) for thing in example.scene["things"]}
     assert not shown & NOVEL and len(shown) > 30
 
 

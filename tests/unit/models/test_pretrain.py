@@ -20,7 +20,7 @@ from fastvlm.models.zoo import build_backbone, build_processor, grow
 from tests import tiny
 
 TRAINING = {
-    "precision": "float32", "threads": 1, "batch": 8, "word_steps": 4, "word_tasks": ["caption"],
+    "precision": "float32", "threads": 1, "batch": 8, "batch_tokens": 9999, "word_steps": 4, "word_tasks": ["caption"],
     "word_rate": 2e-3, "vision_rate": 0.3, "checkpoint_every": 3,
     "stages": [
         {"layers": 2, "tasks": ["caption"], "share": 0.5, "steps": 4, "learning_rate": 1e-3, "final": 0.5},
@@ -102,7 +102,7 @@ def test_a_checkpoint_of_another_task_is_not_taken_up(tmp_path, manifest, monkey
 def test_growing_keeps_the_function_and_spreads_the_layers(knobs, processor, corpus):
     torch.manual_seed(0)
     backbone = build_backbone(knobs, processor, 2)
-    batch = corpus.batch(0, 4, corpus.of_tasks(None, 1.0), seed=1)
+    batch = corpus.batch(0, 4, corpus.of_tasks(None, 1.0), seed=1, most_tokens=9999)
     expected = backbone.logits(backbone.hidden(batch))
     grown = grow(backbone, knobs, 6)
     torch.testing.assert_close(grown.logits(grown.hidden(batch)), expected)
@@ -118,7 +118,7 @@ def test_growing_keeps_the_function_and_spreads_the_layers(knobs, processor, cor
 
 def test_batches_depend_on_the_step_alone_and_teach_to_end(corpus):
     members = corpus.of_tasks(None, 1.0)
-    one, again = corpus.batch(5, 4, members, seed=3), corpus.batch(5, 4, members, seed=3)
+    one, again = (corpus.batch(5, 4, members, seed=3, most_tokens=9999) for _ in range(2))
     assert one.answers == again.answers and one.prompts == again.prompts
     assert torch.equal(one.pixel_values, again.pixel_values)
     assert corpus.rows(5, 4, members, 3) != corpus.rows(5, 4, members, 4)
@@ -140,6 +140,14 @@ def test_a_stage_takes_the_examples_of_its_tasks(processor, knobs):
     assert {row for step in range(20) for row in corpus.rows(step, 4, members, 1)} == set(members.tolist())
     with pytest.raises(UserError, match="no example of the tasks dialogue"):
         corpus.of_tasks(["dialogue"], 1.0)
+
+
+def test_a_batch_of_long_texts_has_fewer_examples(corpus):
+    members = corpus.of_tasks(None, 1.0)
+    whole, part = (corpus.batch(5, 8, members, seed=3, most_tokens=most) for most in (9999, 200))
+    longest = max(len(prompt) + len(answer) for prompt, answer in zip(part.prompts, part.answers, strict=True))
+    assert 0 < len(part.answers) < len(whole.answers) == 8
+    assert whole.answers[: len(part.answers)] == part.answers and len(part.answers) * longest < 250
 
 
 def test_the_shortest_counts_prompts_too(processor, knobs):
@@ -168,7 +176,7 @@ def test_every_family_begins_small(knobs, processor, corpus):
     torch.manual_seed(0)
     backbone = build_backbone(knobs, processor, 2)
     assert backbone.model.get_input_embeddings().weight.std() < 0.1
-    batch = corpus.batch(0, 4, corpus.of_tasks(None, 1.0), seed=1)
+    batch = corpus.batch(0, 4, corpus.of_tasks(None, 1.0), seed=1, most_tokens=9999)
     assert 0.02 < backbone.logits(backbone.hidden(batch)).std() < 1
 
 
