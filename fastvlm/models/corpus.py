@@ -69,7 +69,9 @@ class Corpus:
     def batch(self, step: int, size: int, members: np.ndarray, seed: int, *, most_tokens: int) -> Batch:
         """A step's batch: one reference of each row, drawn by step and seed; fewer rows than `size` where `most_tokens` allow no more."""
         rows = self.rows(step, size, members, seed)
-        rows = rows[: max(1, int(most_tokens / self._lengths[rows[-1]]))]
+        # Those that stay are spread over the lengths: the longest would else never be learned.
+        fit = max(1, int(most_tokens / self._lengths[rows[-1]]))
+        rows = [rows[at] for at in np.linspace(len(rows) - 1, 0, min(fit, len(rows))).astype(int)]
         rng = np.random.default_rng((seed, step, 1))
         return self.collate(rows, [self.answers[row][rng.integers(len(self.answers[row]))] for row in rows])
 
