@@ -15,9 +15,8 @@ from tests.test_parity import read, text_of
 
 NOTHING_ENDS: frozenset[int] = frozenset()
 RUNS = [(family, dtype) for family in tiny.FAMILIES for dtype in ("bfloat16", "float16") if (family, dtype) != ("blip2-t5", "float16")]
-# Root mean square over a token's logits, which spread by 0.3; one unit in the last place of the largest is 0.008 in bfloat16 and 0.001 in
-# float16. The largest of 20,000 differences, which stood here with twice these bounds, is the tail of the rounding and not an error of ours.
-TOLERANCE = {torch.bfloat16: 0.05, torch.float16: 0.00625}
+# Of logits that spread by 0.3; one unit in the last place of the largest is 0.008 in bfloat16 and 0.001 in float16.
+TOLERANCE = {torch.bfloat16: 0.1, torch.float16: 0.0125}
 
 
 @pytest.fixture(scope="module", params=RUNS, ids="-".join)
@@ -45,7 +44,8 @@ def test_as_close_to_the_exact_logits_as_transformers(pair):
         hidden, cache = read(half, example, text)
         ours = half.decoder.head(half.decoder.run(hidden, cache, 0))
         assert ours.dtype == hidden.dtype == cache.layers[0].dtype == half.decoder.dtype
-        assert (ours - theirs).double().square().mean(-1).sqrt().max() <= TOLERANCE[ours.dtype]
+        # Half the tolerance, as root mean square over a token's logits: the largest of 20,000 differences is the tail of the rounding.
+        assert (ours - theirs).double().square().mean(-1).sqrt().max() <= TOLERANCE[ours.dtype] / 2
         assert error(ours, exact) <= 1.05 * error(theirs, exact)
 
 
