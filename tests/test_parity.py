@@ -7,7 +7,7 @@ import torch
 
 from fastvlm.decoding import autoregressive
 from fastvlm.decoding.reference import generate
-from fastvlm.models.backbone import Batch
+from fastvlm.models.backbone import UNLABELLED, Batch
 from fastvlm.models.target import Target, language_decoder
 from tests import tiny
 
@@ -84,7 +84,7 @@ def test_states_in_training_are_those_in_decoding(single):
     prompts = [tensors["input_ids"][0].tolist() for tensors in inputs]
     batch = Batch(torch.cat([tensors["pixel_values"] for tensors in inputs]), prompts, answers)
     hidden = backbone.hidden(batch)
-    said = backbone.logits(hidden[backbone.spoken(batch, hidden.shape[1])]).argmax(-1)
+    said = backbone.logits(hidden[backbone.labels(batch, hidden.shape[1]) != UNLABELLED]).argmax(-1)
     assert said.tolist() == [token for answer in answers for token in answer]
 
 

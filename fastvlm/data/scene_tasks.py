@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from fastvlm.data.example import Example, hash_pixels
 from fastvlm.data.prompts import TASK_PROMPTS
-from fastvlm.data.scene_dialogue import caption_of, converse, round_of, with_candidates
+from fastvlm.data.scene_dialogue import ROUNDS, caption_of, converse, round_of, with_candidates
 from fastvlm.data.scene_questions import CAPABILITIES, ONE_WORD, Question, ask
 from fastvlm.data.scene_stories import CATEGORIES
 from fastvlm.data.scenes import Scene, draw, sample_scenes
@@ -70,18 +70,23 @@ def one_word_questions(split: str, rng: random.Random) -> Iterator[Example]:
 
 
 def dialogues(split: str, rng: random.Random) -> Iterator[Example]:
-    """Ten examples a scene, one a round; the rounds of test have candidates, one of the ten with relevances."""
+    """Ten examples a scene, one a round; the rounds of test have candidates, one of the ten with relevances.
+
+    Of a scene of train one round is taken, drawn by chance: the rounds before it stand in its prompt, and more scenes are seen.
+    """
     # Of one shape alone there are no ten different things to ask.
     scenes = (scene for scene in sample_scenes(split, (2, 3), rng, signs=SIGNS) if len({thing.shape for thing in scene.things}) > 1)
     for scene in scenes:
         shown, told, history = _example(split, "dialogue", "", scene, ()), caption_of(scene), []
-        dense = rng.randrange(10)
+        dense = taken = rng.randrange(ROUNDS)
         for number, question in enumerate(converse(scene, rng)):
             answer = question.answer(rng)
             dialogue = round_of(told, history)
             if split == "test":
                 dialogue = with_candidates(dialogue, question, answer, rng, dense=number == dense)
-            yield replace(shown, prompt=question.text, references=(answer,), answer=question.fact, tags=(question.kind,), dialogue=dialogue)
+            if split != "train" or number == taken:
+                asked = replace(shown, prompt=question.text, answer=question.fact, tags=(question.kind,))
+                yield replace(asked, references=(answer,), dialogue=dialogue)
             history.append((question.text, answer))
 
 

@@ -15,14 +15,20 @@ from fastvlm.data.example import Example
 from fastvlm.data.prompts import prompt_text
 from fastvlm.models.dialects import DIALECTS, Dialect
 
+UNLABELLED = -100  # as in transformers
+
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures with prompts and answers: `pixel_values` is [batch, 3, height, width], the others token ids, a list each."""
+    """Pictures with prompts and answers: `pixel_values` is [batch, 3, height, width], the others token ids, a list each.
+
+    `replies`: the answers that stand in each prompt, as its spans [begin, end).
+    """
 
     pixel_values: Tensor
     prompts: Sequence[list[int]]
     answers: Sequence[list[int]]
+    replies: Sequence[list[tuple[int, int]]] | None = None
 
 
 class Backbone(ABC):
@@ -121,12 +127,13 @@ class Backbone(ABC):
         places = (ids == self.model.config.image_token_id).unsqueeze(-1).expand_as(embedded)
         return embedded.masked_scatter(places, self.image_features(pixels).to(embedded.dtype))
 
-    def spoken(self, batch: Batch, positions: int) -> Tensor:
-        """[batch, positions], true where a token of the answer is predicted; row by row these are the answers' tokens in order."""
-        begins = torch.tensor([[self.begin(prompt)] for prompt in batch.prompts])
-        ends = begins + torch.tensor([[len(answer)] for answer in batch.answers])
-        places = torch.arange(positions)
-        return ((places >= begins) & (places < ends)).to(self.device)
+    def labels(self, batch: Batch, positions: int) -> Tensor:
+        """[batch, positions]: the token of the answer that is predicted there, or `UNLABELLED`."""
+        labels = torch.full((len(batch.answers), positions), UNLABELLED)
+        for row, prompt, answer in zip(labels, batch.prompts, batch.answers, strict=True):
+            begin = self.begin(prompt)
+            row[begin : begin + len(answer)] = torch.tensor(answer)
+        return labels.to(self.device)
 
     def pad(self, rows: Sequence[list[int]]) -> Tensor:
         """[rows, longest], padded on the right."""
@@ -140,6 +147,14 @@ class DecoderOnly(Backbone):
 
     def begin(self, prompt: list[int]) -> int:
         return len(prompt) - 1
+
+    def labels(self, batch: Batch, positions: int) -> Tensor:
+        """Also of the answers that stand in the prompt: it is read by the layers that predict."""
+        labels = super().labels(batch, positions)
+        for row, prompt, spans in zip(labels, batch.prompts, batch.replies or (), strict=False):
+            for begin, end in spans:
+                row[begin - 1 : end - 1] = torch.tensor(prompt[begin:end])
+        return labels
 
     def hidden(self, batch: Batch) -> Tensor:
         rows = [prompt + answer[:-1] for prompt, answer in zip(batch.prompts, batch.answers, strict=True)]

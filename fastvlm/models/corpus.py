@@ -7,10 +7,10 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import ProcessorMixin
+from transformers import PreTrainedTokenizerBase, ProcessorMixin
 
 from fastvlm.data.example import Example
-from fastvlm.data.prompts import prompt_text
+from fastvlm.data.prompts import prompt_parts, prompt_text
 from fastvlm.errors import UserError
 from fastvlm.models.backbone import Batch
 from fastvlm.progress import progress
@@ -32,6 +32,8 @@ class Corpus:
         self.answers = [answers[i] for i in order]
         self.vocabulary = len(tokenizer)
         self._prompts = [prompts[texts[i]] for i in order]
+        self._replies = [_replies(tokenizer, prompt_parts(family, example), len(prompts[texts[i]])) for i, example in enumerate(examples)]
+        self._replies = [self._replies[i] for i in order]
         self._lengths = [lengths[i] for i in order]
         self._pixels = torch.cat([_pixel_values(processor, example) for example in progress(self.examples, "reading pictures")])
 
@@ -77,11 +79,25 @@ class Corpus:
 
     def collate(self, rows: Sequence[int], answers: Sequence[list[int]]) -> Batch:
         """Rows with one answer each."""
-        return Batch(self.pixels(rows), [self.prompt_ids(row) for row in rows], answers)
+        return Batch(self.pixels(rows), [self.prompt_ids(row) for row in rows], answers, [self._replies[row] for row in rows])
 
 
 def _pixel_values(processor: ProcessorMixin, example: Example) -> Tensor:
     return processor.image_processor(example.pixels(), return_tensors="pt")["pixel_values"]
+
+
+def _replies(tokenizer: PreTrainedTokenizerBase, parts: list[str], length: int) -> list[tuple[int, int]]:
+    """The spans of a prompt of `length` tokens in which the model is to have answered: its parts 1, 3, ...
+
+    Counted from its end, as a processor puts placeholders and special tokens before the first answer.
+    """
+    spans, end = [], length
+    for index in range(len(parts) - 1, 0, -1):
+        begin = end - len(tokenizer.encode(parts[index], add_special_tokens=False))
+        if index % 2:
+            spans.append((begin, end))
+        end = begin
+    return spans[::-1]
 
 
 def _prompt_ids(processor: ProcessorMixin, example: Example, texts: Collection[str]) -> dict[str, list[int]]:

@@ -15,7 +15,7 @@ from transformers import ProcessorMixin
 from fastvlm.data.example import Example, read_manifest
 from fastvlm.data.prompts import prompt_text
 from fastvlm.errors import UserError
-from fastvlm.models.backbone import Backbone, Batch
+from fastvlm.models.backbone import UNLABELLED, Backbone, Batch
 from fastvlm.models.corpus import Corpus
 from fastvlm.models.device import resolve_device
 from fastvlm.models.training import Stage, run_stage
@@ -94,11 +94,12 @@ def sentence_stage(training: dict[str, Any], backbone: Backbone, corpus: Corpus,
 
 def sentence_loss(backbone: Backbone, batch: Batch, *, precision: str) -> Tensor:
     """Cross-entropy of the references' tokens; the head runs on these positions only."""
-    said = torch.tensor([token for answer in batch.answers for token in answer], device=backbone.device)
     with torch.autocast(backbone.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
         hidden = backbone.hidden(batch)
-        logits = backbone.logits(hidden[backbone.spoken(batch, hidden.shape[1])])
-    return F.cross_entropy(logits.float(), said)
+        labels = backbone.labels(batch, hidden.shape[1])
+        spoken = labels != UNLABELLED
+        logits = backbone.logits(hidden[spoken])
+    return F.cross_entropy(logits.float(), labels[spoken])
 
 
 def tokenizer_texts(examples: list[Example], family: str) -> list[str]:

@@ -63,6 +63,12 @@ def test_a_dialogue_has_ten_rounds_and_its_true_history():
         assert sum(bool(example.dialogue.relevance) for example in dialogue) == 1
 
 
+def test_training_sees_a_round_of_each_scene():
+    rounds = some("dialogue", split="train", count=60)
+    assert len({example.sha256 for example in rounds}) > 55
+    assert {len(example.dialogue.history) for example in rounds} == set(range(ROUNDS))
+
+
 def test_candidates_hold_the_answer_once_and_no_other_right_one_goes_unmarked():
     for example in some("dialogue", count=20):
         dialogue = example.dialogue

@@ -12,6 +12,7 @@ import torch
 from fastvlm.data.example import Dialogue, write_manifest
 from fastvlm.errors import UserError
 from fastvlm.models import pretrain as stage
+from fastvlm.models.backbone import UNLABELLED
 from fastvlm.models.corpus import Corpus
 from fastvlm.models.pretrain import pretrain
 from fastvlm.models.training import schedule
@@ -158,6 +159,38 @@ def test_the_shortest_counts_prompts_too(processor, knobs):
     said = Dialogue("a picture", (("what is it?", "a star"),) * 5)
     corpus = Corpus([replace(short, dialogue=said, references=("a",)), replace(long, references=("a",))], processor, knobs["family"])
     assert [example.id for example in corpus.examples] == [long.id, short.id]
+
+
+SAID = Dialogue("two shapes", (("Is it red?", "Yes, a red star."), ("Where?", "At the top")))
+
+
+@pytest.fixture
+def talk(processor, knobs):
+    """A corpus of one dialogue's third round."""
+    return Corpus(
+        [replace(*tiny.examples(1, "train"), dialogue=SAID, prompt="How many?", references=("Two.",))], processor, knobs["family"]
+    )
+
+
+def test_what_was_answered_before_is_found_in_the_prompt(talk, processor, knobs):
+    batch = talk.collate([0], talk.answers[0])
+    said = [processor.tokenizer.decode(batch.prompts[0][begin:end]) for begin, end in batch.replies[0]]
+    end = "</s>" if knobs["family"] == "llava" else "."
+    assert said == [f" {answer.rstrip('.') if end == '.' else answer}{end}" for _, answer in SAID.history]
+
+
+def test_a_decoder_that_reads_the_prompt_learns_its_answers_too(talk, processor, knobs):
+    backbone = build_backbone(knobs, processor, 2)
+    batch = talk.collate([0], talk.answers[0])
+    hidden = backbone.hidden(batch)
+    labels = backbone.labels(batch, hidden.shape[1])[0]
+    learned = [token for begin, end in batch.replies[0] for token in batch.prompts[0][begin:end]]
+    learned = [] if knobs["family"] == "blip2-t5" else learned
+    assert labels[labels != UNLABELLED].tolist() == learned + batch.answers[0]
+    if learned:
+        # A label stands where the token before it was read.
+        read = torch.tensor((batch.prompts[0] + batch.answers[0])[1:])
+        assert torch.equal(labels[labels != UNLABELLED], read[: len(labels)][labels[: len(read)] != UNLABELLED])
 
 
 def test_noisy_or_against_the_product(knobs, processor, corpus):
