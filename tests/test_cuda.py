@@ -10,7 +10,8 @@ import torch
 
 from fastvlm.data.example import write_manifest
 from fastvlm.decoding import autoregressive, speculative
-from fastvlm.decoding.drafters import EarlyExit
+from fastvlm.decoding.drafters import Bounds, EarlyExit
+from fastvlm.decoding.policies import Fixed
 from fastvlm.decoding.run import decode
 from fastvlm.imitation.distill import distill
 from fastvlm.imitation.texts import generate_texts
@@ -64,7 +65,7 @@ def test_text_is_that_of_plain_decoding(folder, method, exit_layer):
         prefix = target.prefill(target.prepare(example), 30, {exit_layer})
         expected = autoregressive.decode(target.decoder, prefix, limit=30, end_tokens=NOTHING_ENDS)
         for draft_length in (1, 3, 8):
-            settings = {"draft_length": draft_length, "limit": 30, "end_tokens": NOTHING_ENDS}
+            settings = {"policy": Fixed(draft_length), "limit": 30, "end_tokens": NOTHING_ENDS}
             assert speculative.decode(target.decoder, drafter, prefix, **settings).tokens == expected.tokens
 
 
@@ -87,9 +88,9 @@ def test_a_round_waits_for_nothing_but_what_was_accepted(folder, method, dtype):
     drafter.start(prefix, 12)
     for accepted in (3, 1):
         with waiting_is_an_error():
-            drafts, states = speculative.draft(decoder, drafter, cache, token, most=3, end_tokens={1})
+            _, states = drafter.draft(decoder, cache, [], token, Bounds(3, {1}, Fixed(3)))
             choices = decoder.head(decoder.run(states, cache, cache.length, first=2)).argmax(-1)
-            drafter.keep(states, len(drafts), accepted)
+            drafter.keep(states, accepted)
             token = choices[accepted : accepted + 1]
         cache.length += accepted + 1
 

@@ -7,13 +7,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastvlm.decoding import autoregressive, speculative
-from fastvlm.decoding.drafters import EarlyExit
+from fastvlm.decoding import autoregressive, drafters, speculative
+from fastvlm.decoding.drafters import EarlyExit, PromptLookup
+from fastvlm.decoding.policies import Confidence, Context, Fixed
 from fastvlm.models.target import Prefix
 from tests import tiny
 
 EXAMPLES = tiny.examples(4)
 NOTHING_ENDS: frozenset[int] = frozenset()
+LENGTHS = st.integers(0, 8)
+POLICIES = st.one_of(
+    st.builds(Fixed, st.integers(1, 8)),
+    st.builds(Confidence, LENGTHS, st.floats(0, 1)),
+    st.builds(lambda begins, lengths: Context(sorted(begins), lengths), *[st.lists(st.integers(0, 60), min_size=3, max_size=3)] * 2),
+)
 
 
 @pytest.fixture(scope="module", params=tiny.FAMILIES)
@@ -24,6 +31,12 @@ def cut_target(request, tmp_path_factory):
     return tiny.load(tiny.save_checkpoint(tmp_path_factory.mktemp(family), family, seed=3, kv_heads=kv_heads))
 
 
+def drafter_of(target, method, exit_layer):
+    if method == "lookup":
+        return PromptLookup()
+    return EarlyExit(exit_layer) if method == "ssd" else tiny.drafter(target, method, exit_layer)
+
+
 def plain(target, prefix, limit, ends):
     return autoregressive.decode(target.decoder, prefix, limit=limit, end_tokens=ends)
 
@@ -31,21 +44,21 @@ def plain(target, prefix, limit, ends):
 @settings(deadline=None, max_examples=60)
 @given(
     example=st.sampled_from(EXAMPLES),
-    method=st.sampled_from(("ssd", "mlp", "transformer")),
+    method=st.sampled_from(("ssd", "mlp", "transformer", "lookup")),
     exit_layer=st.integers(1, tiny.LAYERS - 1),
-    draft_length=st.integers(1, 8),
+    policy=POLICIES,
     limit=st.integers(1, 40),
     end_at=st.integers(0, 40),
 )
-def test_text_is_that_of_plain_decoding(cut_target, example, method, exit_layer, draft_length, limit, end_at):
-    """Random weights, every method, exit layer and draft length, any limit, the end of text at any place."""
+def test_text_is_that_of_plain_decoding(cut_target, example, method, exit_layer, policy, limit, end_at):
+    """Random weights, every method, exit layer and policy, any limit, the end of text at any place."""
     target = cut_target
     prefix = target.prefill(target.prepare(example), limit, {exit_layer})
     free = plain(target, prefix, limit, NOTHING_ENDS).tokens
     ends = frozenset(free[end_at : end_at + 1])
     expected = plain(target, prefix, limit, ends)
-    drafter = EarlyExit(exit_layer) if method == "ssd" else tiny.drafter(target, method, exit_layer)
-    settings_ = {"draft_length": draft_length, "limit": limit, "end_tokens": ends}
+    drafter = drafter_of(target, method, exit_layer)
+    settings_ = {"policy": policy, "limit": limit, "end_tokens": ends}
     found = speculative.decode(target.decoder, drafter, prefix, **settings_)
     assert found.tokens == expected.tokens
     assert len(found.passes) <= len(expected.passes)
@@ -63,7 +76,7 @@ def test_acceptance_is_exactly_what_the_drafter_earns(cut_target, lies, draft_le
     prefix = target.prefill(target.prepare(EXAMPLES[0]), limit, {exit_layer})
     expected = plain(target, prefix, limit, NOTHING_ENDS).tokens
     parrot = tiny.Parrot(exit_layer, target, expected, lies)
-    found = speculative.decode(target.decoder, parrot, prefix, draft_length=draft_length, limit=limit, end_tokens=NOTHING_ENDS)
+    found = speculative.decode(target.decoder, parrot, prefix, policy=Fixed(draft_length), limit=limit, end_tokens=NOTHING_ENDS)
     assert found.tokens == expected
     place, passes = 1, []
     while place < limit:
@@ -90,7 +103,7 @@ def test_end_of_text_inside_a_draft_ends_the_text_there(cut_target):
     prefix, free, end = text_with_a_late_token(target)
     ends = frozenset([end])
     parrot = tiny.Parrot(2, target, free, set())
-    found = speculative.decode(target.decoder, parrot, prefix, draft_length=8, limit=20, end_tokens=ends)
+    found = speculative.decode(target.decoder, parrot, prefix, policy=Fixed(8), limit=20, end_tokens=ends)
     assert found.tokens == free[: free.index(end) + 1]
     assert found.passes[-1][1] == found.passes[-1][2] <= free.index(end)  # nothing was drafted past the end
 
@@ -99,9 +112,9 @@ def test_drafts_past_the_end_of_text_never_count(cut_target, monkeypatch):
     """An accelerator does not look at its drafts: what it accepts beyond the end of the text is not acceptance."""
     target = cut_target
     prefix, free, end = text_with_a_late_token(target)
-    monkeypatch.setattr(speculative, "_is_end", lambda token, ends: False)
+    monkeypatch.setattr(drafters, "_is_end", lambda token, ends: False)
     parrot = tiny.Parrot(2, target, free, set())
-    found = speculative.decode(target.decoder, parrot, prefix, draft_length=8, limit=20, end_tokens={end})
+    found = speculative.decode(target.decoder, parrot, prefix, policy=Fixed(8), limit=20, end_tokens={end})
     assert found.tokens == free[: free.index(end) + 1]
     assert sum(accepted for _, _, accepted in found.passes) <= len(found.tokens) - 1
 
@@ -116,7 +129,7 @@ def test_a_wrong_verification_would_be_seen(cut_target, monkeypatch):
 
     monkeypatch.setattr(speculative, "verify_greedy", gullible)
     drafter = EarlyExit(1)
-    found = speculative.decode(target.decoder, drafter, prefix, draft_length=4, limit=30, end_tokens=NOTHING_ENDS)
+    found = speculative.decode(target.decoder, drafter, prefix, policy=Fixed(4), limit=30, end_tokens=NOTHING_ENDS)
     assert found.tokens != plain(target, prefix, 30, NOTHING_ENDS).tokens
 
 
@@ -131,5 +144,5 @@ def test_prompt_of_one_token(cut_target):
     prefix = Prefix(cache, 1, first, {2: state}, memory)
     expected = plain(target, prefix, 24, NOTHING_ENDS).tokens
     drafter = tiny.drafter(target, "transformer", 2)
-    found = speculative.decode(decoder, drafter, prefix, draft_length=5, limit=24, end_tokens=NOTHING_ENDS)
+    found = speculative.decode(decoder, drafter, prefix, policy=Fixed(5), limit=24, end_tokens=NOTHING_ENDS)
     assert found.tokens == expected

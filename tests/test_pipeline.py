@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from fastvlm.data.example import read_manifest
 from fastvlm.decoding import autoregressive, speculative
 from fastvlm.decoding.drafters import EarlyExit
+from fastvlm.decoding.policies import Fixed
 from fastvlm.imitation.store import load_drafter
 from fastvlm.models.load import load_target
 from fastvlm.rows import read_rows
@@ -71,7 +72,7 @@ def test_trained_models_and_networks_are_lossless(projects, model):
         prefix = target.prefill(target.prepare(example), limit, {drafter.exit_layer})
         ends = {"limit": limit, "end_tokens": target.end_tokens}
         expected = autoregressive.decode(target.decoder, prefix, **ends).tokens
-        assert speculative.decode(target.decoder, drafter, prefix, draft_length=draft_length, **ends).tokens == expected
+        assert speculative.decode(target.decoder, drafter, prefix, policy=Fixed(draft_length), **ends).tokens == expected
 
     holds()
 

@@ -12,7 +12,7 @@ from fastvlm.data.example import Example, hash_pixels
 from fastvlm.data.prompts import TASK_PROMPTS
 from fastvlm.data.scenes import draw, sample_scenes
 from fastvlm.data.wording import caption
-from fastvlm.decoding.drafters import Drafter, MlpImitation, TransformerImitation
+from fastvlm.decoding.drafters import Drafter, ExitDrafter, MlpImitation, TransformerImitation
 from fastvlm.imitation.network import build_network
 from fastvlm.models.load import load_target
 from fastvlm.models.target import Prefix, Target
@@ -84,11 +84,11 @@ def drafter(target: Target, network: str, exit_layer: int, seed: int = 0) -> Dra
     return TransformerImitation(exit_layer, target.decoder.with_layers([built.layer]))
 
 
-class Parrot:
+class Parrot(ExitDrafter):
     """A drafter that knows the text by heart, but for the places where it lies: acceptance is chosen, not left to chance."""
 
     def __init__(self, exit_layer: int, target: Target, tokens: list[int], lies: set[int]):
-        self.exit_layer = exit_layer
+        super().__init__(exit_layer)
         self._states = functools.partial(one_hot_state, target)
         self._tokens, self._lies, self._said = tokens, lies, 0
 
@@ -102,7 +102,7 @@ class Parrot:
         token = self._tokens[place] if place < len(self._tokens) else self._tokens[-1]
         return self._states(self._other(token) if place in self._lies else token)
 
-    def keep(self, states: torch.Tensor, drafted: int, accepted: int) -> None:
+    def keep(self, states: torch.Tensor, accepted: int) -> None:
         self._said += accepted + 1
         self._drafted = 0
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from fastvlm.decoding import autoregressive, speculative
 from fastvlm.decoding.drafters import Drafter, EarlyExit, check_exit_layer
+from fastvlm.decoding.policies import Fixed
 from fastvlm.decoding.trace import Trace
 from fastvlm.errors import UserError
 from fastvlm.imitation.store import load_drafter
@@ -40,7 +41,7 @@ def groups(target: Target, drafters: Sequence[Drafter], draft_lengths: Sequence[
 
 
 def _drafting(target: Target, drafter: Drafter, draft_length: int, limit: int) -> Contender:
-    settings = {"draft_length": draft_length, "limit": limit, "end_tokens": target.end_tokens}
+    settings = {"policy": Fixed(draft_length), "limit": limit, "end_tokens": target.end_tokens}
     return Contender(drafter.exit_layer, draft_length, partial(speculative.decode, target.decoder, drafter, **settings))
 
 

@@ -19,7 +19,7 @@ class Prefix:
 
     `hidden[n]` is [`length`, hidden], the states at layer n of what the decoder has read, for the exit layers asked for;
     `first` is [1], the greedy first token of the answer; `memory` is [prompt tokens, hidden], the encoder's states, where
-    an encoder reads the prompt.
+    an encoder reads the prompt; `prompt` is [tokens], the prompt's, placeholders included.
     """
 
     cache: KeyValueCache
@@ -27,6 +27,7 @@ class Prefix:
     first: Tensor
     hidden: Mapping[int, Tensor]
     memory: Tensor | None = None
+    prompt: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Target:
             done = exit_layer
         hidden = decoder.run(hidden, cache, 0, first=done)
         cache.length = length
-        return Prefix(cache, length, decoder.head(hidden[-1:]).argmax(-1), kept, memory)
+        return Prefix(cache, length, decoder.head(hidden[-1:]).argmax(-1), kept, memory, inputs["input_ids"][0])
 
 
 def language_decoder(backbone: Backbone) -> Decoder:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fastvlm.decoding.drafters import Bounds, PromptLookup
+from fastvlm.decoding.policies import Fixed
 from fastvlm.imitation.network import build_network
 from fastvlm.models.target import Prefix
 from tests import tiny
@@ -18,9 +22,9 @@ def family_target(request, tmp_path_factory):
 
 
 @settings(deadline=None, max_examples=30)
-@given(rounds=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=6), seed=st.integers(0, 99))
+@given(rounds=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.booleans()), min_size=1, max_size=6), seed=st.integers(0, 99))
 def test_cached_guesses_equal_uncached(family_target, rounds, seed):
-    """Any history of rounds, each of some drafts of which some stand (rounds without a draft included)."""
+    """Any history of rounds, each of some drafts of which some stand; rounds without a draft, and with a guess that is dropped, too."""
     torch.manual_seed(seed)
     backbone = family_target.backbone
     network = build_network("transformer", backbone.language.config).double().requires_grad_(False)
@@ -29,14 +33,14 @@ def test_cached_guesses_equal_uncached(family_target, rounds, seed):
     memory = torch.randn(6, 16, dtype=torch.float64) if backbone.encoder else None
     seen_memory = () if memory is None else (memory.unsqueeze(0), torch.ones(1, 6, dtype=torch.bool))
     drafter.start(Prefix(None, len(text), None, {2: text}, memory), 64)
-    for drafted, accepted in rounds:
+    for drafted, accepted, dropped in rounds:
         accepted = min(drafted, accepted)
         states = torch.randn(drafted + 1, 16, dtype=torch.float64)
-        for step in range(drafted):
+        for step in range(drafted + dropped):
             seen = torch.cat((text, states[: step + 1]))
             expected = network(seen.unsqueeze(0), *seen_memory)[0, -1]
             torch.testing.assert_close(drafter.guess(states[step : step + 1])[0], expected)
-        drafter.keep(states, drafted, accepted)
+        drafter.keep(states, accepted)
         text = torch.cat((text, states[: accepted + 1]))
 
 
@@ -44,3 +48,22 @@ def test_mlp_starts_as_the_bare_early_exit(target):
     network = build_network("mlp", target.backbone.language.config)
     hidden = torch.randn(3, 16)
     assert torch.equal(network(hidden), hidden)
+
+
+def test_prompt_lookup_drafts_what_followed_the_longest_match(target):
+    drafter, decoder = PromptLookup(), target.decoder
+    prefix = target.prefill(target.prepare(tiny.examples(1)[0]), 20)
+    prompt = [1, 2, 3, 9, 8, 7, 2, 3, 5, 6]
+    drafter.start(replace(prefix, prompt=torch.tensor(prompt)), 20)
+
+    def draft(text, most=3, ends=()):
+        drafts, states = drafter.draft(decoder, prefix.cache, text, torch.tensor(text[-1:]), Bounds(most, ends, Fixed(most)))
+        assert torch.equal(states, decoder.embed(torch.cat((torch.tensor(text[-1:]), drafts)), prefix.cache.length))
+        return drafts.tolist()
+
+    assert draft([4]) == []
+    assert draft([4, 1, 2]) == [3, 9, 8]
+    assert draft([4, 1, 2, 3]) == [9, 8, 7]  # the longest match before the latest
+    assert draft([4, 1, 2, 3], ends={8}) == [9, 8]
+    assert draft([4, 1, 2, 3], most=0) == []
+    assert draft([4, 1, 2, 3, 2, 3]) == [2, 3]  # the latest of equally long ones

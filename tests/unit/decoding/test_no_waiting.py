@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from fastvlm.decoding import autoregressive, speculative
-from fastvlm.decoding.drafters import EarlyExit
+from fastvlm.decoding import autoregressive, drafters, speculative
+from fastvlm.decoding.drafters import Bounds, EarlyExit
+from fastvlm.decoding.policies import Fixed
 from fastvlm.models import attention
 from fastvlm.models.norm import RmsNorm
 from tests import tiny
@@ -40,7 +41,7 @@ def loaded(request, tmp_path_factory):
 def as_on_an_accelerator(monkeypatch, loaded):
     """The branches that an accelerator takes: the fused kernels, and no look at a draft."""
     monkeypatch.setattr(attention, "_matrix_attention", attention._fused_attention)
-    monkeypatch.setattr(speculative, "_is_end", lambda token, ends: False)
+    monkeypatch.setattr(drafters, "_is_end", lambda token, ends: False)
     norms = [loaded.decoder.norm, *(part.norm for layer in loaded.decoder.layers for part in (layer.attention, layer.feed_forward))]
     for norm in norms:
         if isinstance(norm, RmsNorm):
@@ -59,9 +60,9 @@ def test_drafting_and_the_pass_over_the_drafts_wait_for_nothing(loaded, as_on_an
     drafter.start(prefix, 12)
     with Waits() as waits:
         for accepted in (3, 1):  # all drafts stand, then some
-            drafts, states = speculative.draft(decoder, drafter, cache, token, most=3, end_tokens={1})
+            _, states = drafter.draft(decoder, cache, [], token, Bounds(3, {1}, Fixed(3)))
             choices = decoder.head(decoder.run(states, cache, cache.length, first=2)).argmax(-1)
-            drafter.keep(states, len(drafts), accepted)
+            drafter.keep(states, accepted)
             cache.length += accepted + 1
             token = choices[accepted : accepted + 1]
     assert waits.seen == []
@@ -71,7 +72,7 @@ def test_drafting_and_the_pass_over_the_drafts_wait_for_nothing(loaded, as_on_an
 def test_a_text_is_copied_out_by_rounds_only_and_never_in(loaded, as_on_an_accelerator, method):
     """`tolist` of the accept decision shows in no operation; what is left is the first token."""
     prefix = loaded.prefill(loaded.prepare(tiny.examples(1)[0]), 12, {2})
-    drafter, settings = drafter_of(loaded, method), {"draft_length": 3, "limit": 12, "end_tokens": NOTHING_ENDS}
+    drafter, settings = drafter_of(loaded, method), {"policy": Fixed(3), "limit": 12, "end_tokens": NOTHING_ENDS}
     with Waits() as waits:
         found = speculative.decode(loaded.decoder, drafter, prefix, **settings)
     assert waits.seen == [COPIES_OUT]
