@@ -39,7 +39,20 @@ class Methods(Knobs):
     baseline: NoKnobs = Field(description="plain decoding, measured against itself")
     generate: NoKnobs | None = Field(default=None, description="transformers' own generate, for reference")
     ssd: EarlyExit | None = None
+    exit_only: NoKnobs | None = Field(default=None, alias="exit-only", description="FastVLM's drafts, never verified: lossy")
+    prompt_lookup: NoKnobs | None = Field(default=None, alias="prompt-lookup", description="drafts what followed the same words before")
     fastvlm: Imitation | None = None
+
+    @model_validator(mode="after")
+    def _has_what_it_exits_with(self) -> Methods:
+        if self.exit_only and not self.fastvlm:
+            raise ValueError("exit-only: found no fastvlm, expected both, as it drafts with FastVLM's imitation network")
+        return self
+
+    def configured(self) -> dict[str, Knobs]:
+        """Those that are run, by name, in the order of the schema."""
+        fields = {field.alias or name: getattr(self, name) for name, field in type(self).model_fields.items()}
+        return {name: knobs for name, knobs in fields.items() if knobs is not None}
 
 
 class Distillation(Knobs):
@@ -99,9 +112,8 @@ class Config(Knobs):
     @model_validator(mode="after")
     def _exits_are_inside(self) -> Config:
         for name, model in self.models.items():
-            for method in ("ssd", "fastvlm"):
-                knobs = getattr(self.methods, method)
-                if isinstance(model, TrainedModel) and knobs and knobs.exit_layers[-1] >= model.layers:
+            for method, knobs in self.methods.configured().items():
+                if isinstance(model, TrainedModel) and isinstance(knobs, EarlyExit) and knobs.exit_layers[-1] >= model.layers:
                     raise ValueError(
                         f"methods.{method}.exit_layers: found {knobs.exit_layers[-1]}, expected 1 to {model.layers - 1}, "
                         f"as models.{name} has {model.layers} layers"

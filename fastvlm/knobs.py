@@ -6,7 +6,7 @@ from typing import Any
 
 from fastvlm.config import Config
 from fastvlm.config_types import Knobs
-from fastvlm.methods import DRAFTING
+from fastvlm.methods import DRAFTING, EXITING, IMITATING, TUNED
 
 # The benchmarks of which `metrics/published.yaml` knows scores.
 PUBLISHED = ("coco", "nocaps", "mm-vet", "llava-wild", "vqav2")
@@ -14,19 +14,20 @@ PUBLISHED = ("coco", "nocaps", "mm-vet", "llava-wild", "vqav2")
 
 def methods(config: Config) -> list[str]:
     """The methods that the experiment compares, in the order of the configuration's schema."""
-    return [name for name in type(config.methods).model_fields if getattr(config.methods, name) is not None]
+    return list(config.methods.configured())
 
 
-def drafting_methods(config: Config) -> list[str]:
-    return [name for name in methods(config) if name in DRAFTING]
+def tuned_methods(config: Config) -> list[str]:
+    return [name for name in methods(config) if name in TUNED]
 
 
 def exit_layers(config: Config, model: str, method: str) -> list[int]:
-    """The model's own, else the method's; empty for a method that does not draft, or that the experiment leaves out."""
-    if method not in drafting_methods(config):
+    """The model's own, else the method's; empty for a method that has none, or that the experiment leaves out."""
+    if method not in EXITING or method not in methods(config):
         return []
+    method = "fastvlm" if method in IMITATING else method
     own = getattr(config.models[model], "exit_layers", None)
-    return list(getattr(own, method, None) or getattr(config.methods, method).exit_layers)
+    return list(getattr(own, method, None) or config.methods.configured()[method].exit_layers)
 
 
 def arithmetic(config: Config, model: str) -> dict[str, str]:
@@ -69,15 +70,14 @@ def distill(config: Config, model: str, network: str, exit_layer: int) -> dict[s
 
 def decode(config: Config, model: str, method: str) -> dict[str, Any]:
     """`max_new_tokens` is a list in the order of the manifests. On validation only methods with a setting to choose are decoded."""
-    drafts = method in DRAFTING
     return {
         "experiment": config.experiment,
         "model": model,
         "method": method,
-        "splits": ["validation", "test"] if drafts else ["test"],
+        "splits": ["validation", "test"] if method in TUNED else ["test"],
         **arithmetic(config, model),
         "exit_layers": exit_layers(config, model, method),
-        "draft_lengths": list(config.decoding.draft_lengths) if drafts else [],
+        "draft_lengths": list(config.decoding.draft_lengths) if method in DRAFTING else [],
         "warmup": config.decoding.warmup,
         "repeats": config.decoding.repeats,
         "threads": config.decoding.threads,
@@ -89,7 +89,7 @@ def cost(config: Config, model: str) -> dict[str, Any]:
     return {
         "model": model,
         **arithmetic(config, model),
-        "exit_layers": {method: exit_layers(config, model, method) for method in DRAFTING},
+        "exit_layers": {method: exit_layers(config, model, method) for method in ("ssd", "fastvlm")},
         "draft_lengths": list(config.decoding.draft_lengths),
         "threads": config.decoding.threads,
     }

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fastvlm.errors import UserError
+from fastvlm.methods import TUNED
 from fastvlm.table_file import Record, read_table
 
 CHOICE = ("model", "dataset", "method", "exit_layer", "draft_length")
@@ -22,12 +23,12 @@ def choice(record: Record) -> tuple:
 
 
 def keep_selected(records: Sequence[Record], selection: Sequence[Record]) -> list[Record]:
-    """The records of the selected settings, and those of methods that draft nothing and so have one setting only.
+    """The records of the selected settings, and those of methods that have one setting only.
 
-    Raises `UserError` where a method that drafts has no selected setting, or the selected one has no record.
+    Raises `UserError` where a method with several has no selected one, or the selected one has no record.
     """
     chosen = {choice(record) for record in selection}
-    kept = [record for record in records if record["draft_length"] is None or choice(record) in chosen]
+    kept = [record for record in records if record["method"] not in TUNED or choice(record) in chosen]
     absent = {choice(record)[:3] for record in records} - {choice(record)[:3] for record in kept}
     if absent:
         raise UserError(f"selection.csv: no line fits {'/'.join(min(absent))}; run the select stage again")

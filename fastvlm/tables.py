@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastvlm.errors import UserError
+from fastvlm.methods import LOSSY, claim
 from fastvlm.metrics import acceptance, precision, speed
 from fastvlm.metrics.bootstrap import Estimate, mean, ratio, resample
 from fastvlm.metrics.runs import Row, Runs, Setting, group, read_runs
@@ -21,7 +22,7 @@ DRAFTED = ("drafted", "accepted", "acceptance_rate", "acceptance_rate_low", "acc
 MEASURED = ("draft_step_seconds", "target_pass_seconds")
 COSTS = tuple(f"{act}{end}" for act in MEASURED for end in ("", "_low", "_high"))
 COLUMNS = {
-    "speedup": ("output_tokens", *speed.SPEEDS, "decode_tokens_per_second", "equal_to_baseline"),
+    "speedup": ("output_tokens", *speed.SPEEDS, "decode_tokens_per_second", "equal_to_baseline", "claim"),
     "acceptance": (*DRAFTED, "target_passes", "tokens_per_target_pass"),
     "acceptance_by_context": ("context_low", "context_high", *DRAFTED),
     "acceptance_by_position": ("position", *DRAFTED),
@@ -29,8 +30,8 @@ COLUMNS = {
     "precision": precision.COLUMNS,
     "cost": ("tokens_in_pass", *COSTS, "added_parameters", "added_bytes"),
 }
-# transformers' loop does not say how many passes it ran.
-WITHOUT_PASSES = {"generate"}
+# transformers' loop does not say how many passes it ran; what is never verified runs none.
+WITHOUT_PASSES = {"generate", *LOSSY}
 
 
 def write_tables(knobs: dict[str, Any], rows: list[Path], cost: list[Path], selection: Path, output: Path) -> None:
@@ -92,6 +93,7 @@ def _speedup(rows: list[Row], weights: np.ndarray, confidence: float) -> Record:
         **speed.e2e_speedup(rows, weights, confidence).columns("e2e_speedup"),
         "decode_tokens_per_second": speed.decode_tokens_per_second(rows),
         "equal_to_baseline": sum(row["equal_to_baseline"] for row in rows) / len(rows),
+        "claim": claim(rows[0]["method"]),
     }
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fastvlm.methods import DRAFTING
 from fastvlm.metrics.limits import write_limits
 from fastvlm.metrics.quality import COLUMNS as SCORES
 from fastvlm.metrics.speed import select
 from fastvlm.rows import write_rows
 from fastvlm.table_file import KEY_COLUMNS, read_table, write_table
 from fastvlm.tables import write_tables
-from tests.rows_factory import cost_rows, write_decode_files
+from tests.rows_factory import TUNED, cost_rows, write_decode_files
 
 KNOBS = {"seed": 1, "resamples": 200, "confidence": 0.95, "context_bin": 16, "threads": 1, "timed": True}
 DATASETS = ("scenes-caption", "scenes-description")
@@ -22,10 +21,10 @@ def write_finished(folder: Path, examples: int = 12) -> Path:
     results = folder / "results"
     validation, test = [], []
     for dataset in DATASETS:
-        validation += write_decode_files(folder / "validation", 8, DRAFTING, "validation", dataset=dataset)
+        validation += write_decode_files(folder / "validation", 8, TUNED, "validation", dataset=dataset)
         test += write_decode_files(folder, examples, dataset=dataset)
     results.mkdir(parents=True)
-    select([*validation, *(path for path in test if path.parent.name in DRAFTING)], results / "selection.csv")
+    select([*validation, *(path for path in test if path.parent.name in TUNED)], results / "selection.csv")
     write_rows(folder / "cost.jsonl", cost_rows())
     write_tables(KNOBS, test, [folder / "cost.jsonl"], results / "selection.csv", results)
     settings = [{column: record[column] for column in KEY_COLUMNS} for record in read_table(results / "speedup.csv")]

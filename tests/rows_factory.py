@@ -52,6 +52,7 @@ GRID = {
     "ssd": [(layer, length) for layer in (4, 8) for length in (1, 2, 4, 8)],
     "fastvlm": [(layer, length) for layer in (1, 2) for length in (1, 2, 4, 8)],
 }
+TUNED = ("ssd", "fastvlm")
 
 
 def decode_rows(method: str, examples: int = 6, seed: int = 0, split: str = "test", **fields: Any) -> list[Row]:

@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fastvlm.decoding import autoregressive, speculative
-from fastvlm.decoding.drafters import Drafter, EarlyExit, check_exit_layer
+from fastvlm.decoding import autoregressive, exit_only, speculative
+from fastvlm.decoding.drafters import Drafter, EarlyExit, PromptLookup, check_exit_layer
 from fastvlm.decoding.policies import Fixed
 from fastvlm.decoding.trace import Trace
 from fastvlm.errors import UserError
 from fastvlm.imitation.store import load_drafter
-from fastvlm.methods import DRAFTING
+from fastvlm.methods import IMITATING, LOSSY
 from fastvlm.models.target import Prefix, Target
 
 
@@ -33,16 +33,23 @@ def plain(target: Target, limit: int) -> Contender:
     return Contender(None, None, act)
 
 
-def groups(target: Target, drafters: Sequence[Drafter], draft_lengths: Sequence[int], limit: int) -> list[list[Contender]]:
+def groups(target: Target, method: str, drafters: Sequence[Drafter], draft_lengths: Sequence[int], limit: int) -> list[list[Contender]]:
     """The settings of a method in groups, one a drafter; the timing loop runs the baseline once beside each group."""
     if not drafters:
         return [[plain(target, limit)]]
+    if method in LOSSY:
+        return [[_unverified(target, drafter, limit)] for drafter in drafters]
     return [[_drafting(target, drafter, draft_length, limit) for draft_length in draft_lengths] for drafter in drafters]
 
 
 def _drafting(target: Target, drafter: Drafter, draft_length: int, limit: int) -> Contender:
     settings = {"policy": Fixed(draft_length), "limit": limit, "end_tokens": target.end_tokens}
-    return Contender(drafter.exit_layer, draft_length, partial(speculative.decode, target.decoder, drafter, **settings))
+    return Contender(drafter.exit_layer or None, draft_length, partial(speculative.decode, target.decoder, drafter, **settings))
+
+
+def _unverified(target: Target, drafter: Drafter, limit: int) -> Contender:
+    act = partial(exit_only.decode, target.decoder, drafter, limit=limit, end_tokens=target.end_tokens)
+    return Contender(drafter.exit_layer, None, act)
 
 
 def load_drafters(knobs: dict[str, Any], target: Target, model: Path, imitations: Sequence[Path]) -> list[Drafter]:
@@ -50,11 +57,11 @@ def load_drafters(knobs: dict[str, Any], target: Target, model: Path, imitations
 
     Raises `UserError` for an exit layer that the model does not have, and where `imitations` are not the networks of the exit layers.
     """
-    if knobs["method"] not in DRAFTING:
-        return []
+    if knobs["method"] == "prompt-lookup":
+        return [PromptLookup()]
     for exit_layer in knobs["exit_layers"]:
         check_exit_layer(exit_layer, len(target.decoder.layers))
-    if knobs["method"] == "ssd":
+    if knobs["method"] not in IMITATING:
         return [EarlyExit(exit_layer) for exit_layer in knobs["exit_layers"]]
     drafters = [load_drafter(folder, target, model) for folder in imitations]
     found = [drafter.exit_layer for drafter in drafters]

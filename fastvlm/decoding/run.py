@@ -48,7 +48,7 @@ def _rows(knobs: dict[str, Any], target: Target, drafters: Sequence[Drafter], ma
     if method == "generate":
         measure_one = partial(reference.measure, target, repeats=knobs["repeats"], limit=limit)
     else:
-        groups = contenders.groups(target, drafters, knobs["draft_lengths"], limit)
+        groups = contenders.groups(target, method, drafters, knobs["draft_lengths"], limit)
         measure_one = partial(measure, target, groups, repeats=knobs["repeats"], limit=limit)
     key = {"experiment": knobs["experiment"], "model": knobs["model"], "dataset": name, "dtype": knobs["dtype"], "method": method}
     key["policy"] = "fixed" if method in DRAFTING else ""

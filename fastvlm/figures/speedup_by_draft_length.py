@@ -34,7 +34,7 @@ def _panel(axis: Axes, records: Sequence[Record], colours: dict[str, str]) -> No
             line = [record for record in records if (record["method"], record["exit_layer"]) == (method, exit_layer)]
             lengths = [record["draft_length"] for record in line]
             style = {"color": colours[method], "marker": markers[exit_layer], "linestyle": lines[exit_layer]}
-            label = f"{method}, exit layer {exit_layer}"
+            label = method if exit_layer is None else f"{method}, exit layer {exit_layer}"
             face = "white" if method == "ssd" else colours[method]
             axis.plot(lengths, _column(line, "decode_speedup"), label=label, markerfacecolor=face, zorder=3, **style)
             low, high = _column(line, "decode_speedup_low"), _column(line, "decode_speedup_high")

@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fastvlm.figures.style import AT_SELECTED, BLACK, figure_by_place
+from fastvlm.figures.style import AT_SELECTED, BLACK, figure_by_place, setting
 from fastvlm.selection import keep_selected, read_selection
 from fastvlm.table_file import Record, read_table
 
@@ -45,6 +45,4 @@ def _interval(axis: Axes, x: float, record: Record, span: str) -> None:
 
 
 def _tick(record: Record) -> str:
-    if record["draft_length"] is None:
-        return record["method"]
-    return f"{record['method']}\nexit {record['exit_layer']}\nK = {record['draft_length']}"
+    return "\n".join([record["method"], *setting(record)])

@@ -128,4 +128,10 @@ def shared_legend(figure: Figure, axes: Sequence[Axes], *, columns: int = 4) -> 
 def settings(records: Sequence[Record]) -> str:
     """'ssd: exit 4, K = 2; fastvlm: exit 1, K = 8': the methods that draft, each at its setting."""
     drafting = {record["method"]: record for record in records if record["draft_length"] is not None}
-    return "; ".join(f"{method}: exit {record['exit_layer']}, K = {record['draft_length']}" for method, record in drafting.items())
+    return "; ".join(f"{method}: {', '.join(setting(record))}" for method, record in drafting.items())
+
+
+def setting(record: Record) -> list[str]:
+    """['exit 1', 'K = 8']: what there is of both."""
+    parts = {"exit": record["exit_layer"], "K =": record["draft_length"]}
+    return [f"{name} {value}" for name, value in parts.items() if value is not None]

@@ -18,7 +18,19 @@ SCORES = tuple(sorted(scores.COLUMNS, key=lambda column: column.startswith(("ble
 RANKED = tuple(column for column in ranking.COLUMNS if column not in KEY_COLUMNS)
 DRAFTED = (*(f"acceptance_rate{end}" for end in ENDS), "tokens_per_target_pass")
 CHANCE = ("chance_metric", "chance_score", "against_chance")
-COLUMNS = (*KEY_COLUMNS, "task", "mean_output_tokens", *SPEEDS, "verdict", *DRAFTED, "equal_to_baseline", *CHANCE, *SCORES, *RANKED)
+COLUMNS = (
+    *KEY_COLUMNS,
+    "task",
+    "mean_output_tokens",
+    *SPEEDS,
+    "verdict",
+    "claim",
+    *DRAFTED,
+    "equal_to_baseline",
+    *CHANCE,
+    *SCORES,
+    *RANKED,
+)
 SPAN_NAMES = {"decode": "decode only", "e2e": "end to end"}
 # What a dataset is judged by against chance: the first of these that its texts have.
 MAIN_SCORES = ("vqa_accuracy", "answer_right", "cider")
@@ -49,7 +61,7 @@ def write_comparison(tables: Path, output: Path) -> None:
 def _line(speed: Record, drafts: Record, texts: Record) -> Record:
     said = [f"{SPAN_NAMES[span]}: {verdict(_interval(speed, f'{span}_speedup'))}" for span in SPANS]
     return {
-        **_take((*KEY_COLUMNS, *SPEEDS, "equal_to_baseline"), speed),
+        **_take((*KEY_COLUMNS, *SPEEDS, "equal_to_baseline", "claim"), speed),
         **_take(("task", *SCORES), texts),
         **_take(DRAFTED, drafts),
         "mean_output_tokens": speed["output_tokens"] / speed["examples"],

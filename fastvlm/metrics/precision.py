@@ -9,11 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from fastvlm.methods import DRAFTING
+from fastvlm.methods import DRAFTING, claim
 from fastvlm.metrics.runs import Row
 from fastvlm.table_file import Record
 
-COLUMNS = ("dtype", "different", "different_share", "first_difference_median", "first_difference_min", "logit_gap_median", "logit_gap_max")
+COLUMNS = (
+    "dtype",
+    "claim",
+    "different",
+    "different_share",
+    "first_difference_median",
+    "first_difference_min",
+    "logit_gap_median",
+    "logit_gap_max",
+)
 
 
 def differences(rows: Sequence[Row]) -> Record:
@@ -23,6 +32,7 @@ def differences(rows: Sequence[Row]) -> Record:
     gaps = [row["logit_gap"] for row in rows if row["logit_gap"] is not None]
     return {
         "dtype": rows[0]["dtype"],
+        "claim": claim(rows[0]["method"]),
         "different": different,
         "different_share": different / len(rows),
         "first_difference_median": median(positions) if positions else None,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from fastvlm.methods import claim
 from fastvlm.metrics import chance, ranking, scores, seeing
 from fastvlm.metrics.examples import Examples, examples_by_dataset, task_of
 from fastvlm.metrics.runs import Setting, read_runs
@@ -13,8 +14,8 @@ from fastvlm.metrics.scores import TextSet, score_sets
 from fastvlm.table_file import KEY_COLUMNS, Record, write_table
 
 COLUMNS = {
-    "quality": (*KEY_COLUMNS, "task", *scores.COLUMNS),
-    "quality_by_tag": (*KEY_COLUMNS, "task", "tag", *scores.COLUMNS),
+    "quality": (*KEY_COLUMNS, "claim", "task", *scores.COLUMNS),
+    "quality_by_tag": (*KEY_COLUMNS, "claim", "task", "tag", *scores.COLUMNS),
     "ranking": ranking.COLUMNS,
     "chance": ("experiment", "dataset", "examples", "task", *scores.COLUMNS, *seeing.COUNTS),
 }
@@ -40,8 +41,8 @@ def score(knobs: dict[str, Any], rows: list[Path], manifests: list[Path], rank: 
         return {"examples": len(part[1]), "task": task_of(examples[part[0]])} | found[part]
 
     tables = {
-        "quality": [setting._asdict() | line(texts[setting]) for setting in runs],
-        "quality_by_tag": [setting._asdict() | {"tag": tag} | line(part) for setting, tag, part in tagged],
+        "quality": [_key(setting) | line(texts[setting]) for setting in runs],
+        "quality_by_tag": [_key(setting) | {"tag": tag} | line(part) for setting, tag, part in tagged],
         "ranking": ranking.tabulate(knobs, experiment, rank, examples),
         "chance": [
             {"experiment": experiment, "dataset": name} | line(part) | seeing.count(part[1], examples[name]) for name, part in blind.items()
@@ -49,6 +50,10 @@ def score(knobs: dict[str, Any], rows: list[Path], manifests: list[Path], rank: 
     }
     for name, columns in COLUMNS.items():
         write_table(output / f"{name}.csv", columns, tables[name])
+
+
+def _key(setting: Setting) -> Record:
+    return setting._asdict() | {"claim": claim(setting.method)}
 
 
 def _by_tag(texts: dict[Setting, TextSet], examples: dict[str, Examples]) -> Iterator[tuple[Setting, str, TextSet]]:

@@ -6,21 +6,22 @@ from collections.abc import Mapping
 
 from fastvlm import knobs
 from fastvlm.config import Config
+from fastvlm.methods import DRAFTING
 
 Counts = Mapping[str, int | None]  # split -> examples; None where that is not known
 
 
 def decodes_an_example(config: Config, model: str, method: str) -> int:
     """Texts that a method's job decodes of one example: its settings, and plain decoding beside the settings of each exit layer."""
-    exits = knobs.exit_layers(config, model, method)
-    settings = len(exits) * (1 + len(config.decoding.draft_lengths)) if exits else 2
+    drafts = len(config.decoding.draft_lengths) if method in DRAFTING else 1
+    settings = max(1, len(knobs.exit_layers(config, model, method))) * (1 + drafts)
     return settings * config.decoding.repeats
 
 
 def decode_tokens(config: Config, model: str, dataset: str, counts: Counts) -> int | None:
-    """Of all decode jobs of a model and dataset: every method on test, those that draft on validation; warm-up included."""
+    """Of all decode jobs of a model and dataset: every method on test, those with several settings on validation; warm-up included."""
     texts = 0
-    for split, methods in {"test": knobs.methods(config), "validation": knobs.drafting_methods(config)}.items():
+    for split, methods in {"test": knobs.methods(config), "validation": knobs.tuned_methods(config)}.items():
         examples = counts[split]
         if examples is None:
             return None

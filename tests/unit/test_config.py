@@ -33,7 +33,7 @@ WRONG = [
     (f"{MODEL}.training.bacth", 3, f"{MODEL}.training.bacth: unknown key, did you mean 'batch'?"),
     (f"{MODEL}.training.stages.0.step", 3, f"{MODEL}.training.stages[0].step: unknown key, did you mean 'steps'?"),
     ("datasets.scenes-caption.folder", "x", "datasets.scenes-caption.folder: unknown key, expected one of: source, task,"),
-    ("methods.greedy", {}, "methods.greedy: unknown key, expected one of: baseline, generate, ssd, fastvlm"),
+    ("methods.greedy", {}, "methods.greedy: unknown key, expected one of: baseline, generate, ssd, exit-only, prompt-lookup, fastvlm"),
     ("methods.baseline.x", 1, "methods.baseline.x: unknown key, expected one of: no key at all"),
     ("seed", "1", "seed: found '1', expected a valid integer"),
     ("seed", True, "seed: found True, expected a valid integer"),
@@ -69,6 +69,7 @@ WRONG = [
     ("decoding.draft_lengths", [1, 1], "decoding.draft_lengths: found [1, 1], expected distinct numbers in ascending order"),
     ("decoding.draft_lengths", [], "decoding.draft_lengths: found [], expected at least one item"),
     ("decoding.draft_lengths", 4, "decoding.draft_lengths: found 4, expected a list"),
+    ("methods", {"baseline": {}, "exit-only": {}}, "methods.exit-only: found no fastvlm, expected both"),
     ("methods.ssd.exit_layers", [4, 24], f"methods.ssd.exit_layers: found 24, expected 1 to 23, as {MODEL} has 24 layers"),
     ("methods.fastvlm.network", "cnn", "methods.fastvlm.network: found 'cnn', expected 'transformer' or 'mlp'"),
     ("distillation.temperature", 0, "distillation.temperature: found 0, expected greater than 0"),
@@ -136,7 +137,7 @@ def test_exit_layers_of_the_papers_experiment_are_inside_each_decoder():
     config = load_config(PROJECT / "config/paper.yaml")
     for name, model in config.models.items():
         layers = known_checkpoints()[model.id].shape.decoder_layers
-        assert all(max(knobs.exit_layers(config, name, method)) < layers for method in knobs.drafting_methods(config))
+        assert all(max(knobs.exit_layers(config, name, method)) < layers for method in ("ssd", "fastvlm"))
 
 
 def test_half_precision_is_measured_on_all_models_of_the_default_experiment():

@@ -90,3 +90,10 @@ def test_what_is_fetched_does_not_depend_on_how_it_is_run():
         for how in ({}, {"dtype": "float16", "device": "cpu", "exit_layers": {"ssd": [3]}})
     ]
     assert told[0] == told[1] == {"id": "owner/name", "revision": None}
+
+
+def test_exit_only_exits_where_fastvlm_does():
+    config = load_config({**SOURCE, "methods": SOURCE["methods"] | {"exit-only": {}}})
+    assert knobs.exit_layers(config, "llava-small", "exit-only") == knobs.exit_layers(config, "llava-small", "fastvlm") != []
+    told = knobs.decode(config, "llava-small", "exit-only")
+    assert (told["splits"], told["draft_lengths"]) == (["validation", "test"], [])

@@ -3,22 +3,21 @@
 import pytest
 
 from fastvlm.errors import UserError
-from fastvlm.methods import DRAFTING
 from fastvlm.rows import read_rows, write_rows
 from fastvlm.table_file import KEY_COLUMNS, read_table
 from fastvlm.tables import COLUMNS, write_tables
 from tests.finished_tables import KNOBS, write_finished
-from tests.rows_factory import cost_rows, write_decode_files
+from tests.rows_factory import TUNED, cost_rows, write_decode_files
 
 # Of the design page, word for word.
 DESIGN = {
     "speedup": "output_tokens,decode_speedup,decode_speedup_low,decode_speedup_high,e2e_speedup,e2e_speedup_low,e2e_speedup_high,"
-    "decode_tokens_per_second,equal_to_baseline",
+    "decode_tokens_per_second,equal_to_baseline,claim",
     "acceptance": "drafted,accepted,acceptance_rate,acceptance_rate_low,acceptance_rate_high,target_passes,tokens_per_target_pass",
     "acceptance_by_context": "context_low,context_high,drafted,accepted,acceptance_rate,acceptance_rate_low,acceptance_rate_high",
     "acceptance_by_position": "position,drafted,accepted,acceptance_rate,acceptance_rate_low,acceptance_rate_high",
     "accepted_length": "accepted,passes",
-    "precision": "dtype,different,different_share,first_difference_median,first_difference_min,logit_gap_median,logit_gap_max",
+    "precision": "dtype,claim,different,different_share,first_difference_median,first_difference_min,logit_gap_median,logit_gap_max",
     "cost": "tokens_in_pass,draft_step_seconds,draft_step_seconds_low,draft_step_seconds_high,"
     "target_pass_seconds,target_pass_seconds_low,target_pass_seconds_high,added_parameters,added_bytes",
 }
@@ -129,10 +128,10 @@ def test_half_precision_is_counted_without_a_warning(tmp_path, capsys):
 
 
 def run(folder, paths, output="tables", cost=None):
-    validation = write_decode_files(folder / "validation", 4, DRAFTING, "validation")
+    validation = write_decode_files(folder / "validation", 4, TUNED, "validation")
     from fastvlm.metrics.speed import select
 
-    select([*validation, *(path for path in paths if path.parent.name in DRAFTING)], folder / "selection.csv")
+    select([*validation, *(path for path in paths if path.parent.name in TUNED)], folder / "selection.csv")
     write_rows(folder / "cost.jsonl", cost or cost_rows())
     write_tables(KNOBS, paths, [folder / "cost.jsonl"], folder / "selection.csv", folder / output)
     return folder / output

@@ -7,6 +7,7 @@ from pathlib import Path
 from fastvlm import knobs, run_lock
 from fastvlm.config import load_config
 from fastvlm.errors import UserError
+from fastvlm.methods import IMITATING
 from fastvlm.models.checkpoint import checkpoint_files
 from fastvlm.provenance import code_digest
 
@@ -27,7 +28,7 @@ def hold_run_lock():
 CONFIG = or_stop(load_config, config, " + ".join(map(str, workflow.configfiles)))
 RESULTS, FIGURES, LOGS = (f"{top}/{CONFIG.experiment}" for top in ("results", "figures", "logs"))
 METHODS = knobs.methods(CONFIG)
-DRAFTING = knobs.drafting_methods(CONFIG)
+TUNED = knobs.tuned_methods(CONFIG)
 TRAINED = [name for name, model in CONFIG.models.items() if model.source == "train"]
 FETCHED = [name for name, model in CONFIG.models.items() if model.source == "hub"]
 FOLDER_FILES = {
@@ -90,8 +91,8 @@ def model_files(wildcards):
 
 
 def imitation_networks(wildcards):
-    """The networks of all exit layers of FastVLM; none for a job of another method."""
-    if wildcards.get("method", "fastvlm") != "fastvlm":
+    """The networks of all exit layers of FastVLM; none for a job of a method without them."""
+    if wildcards.get("method", "fastvlm") not in IMITATING:
         return []
     exit_layers = knobs.exit_layers(CONFIG, wildcards.model, "fastvlm")
     return expand(

@@ -20,7 +20,7 @@ rule select:
     message:
         "Picking exit layers and draft lengths on validation"
     input:
-        rows=decode_rows(DRAFTING),
+        rows=decode_rows(TUNED),
     output:
         selection=table("selection"),
     log:

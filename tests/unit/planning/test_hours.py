@@ -24,7 +24,7 @@ def test_jobs_are_those_of_a_dry_run(name, tmp_path):
 def test_jobs_of_a_hub_model():
     jobs = Counter(list_jobs(experiment()))
     # One a method, for all datasets and splits.
-    assert jobs[Job("decode", "known")] == 4
+    assert jobs[Job("decode", "known")] == 6
     assert jobs[Job("fetch", "known")] == jobs[Job("texts", "known")] == jobs[Job("cost", "known")] == 1
     assert jobs[Job("distill", "known")] == 2
     assert jobs[Job("see")] == 1
@@ -63,7 +63,7 @@ def test_exit_layers_of_a_model_count():
 def test_tokens_of_the_decode_jobs():
     # 6 test and 4 validation examples, one of each decoded once more to warm up, at most 16 tokens each.
     counts = {"train": 200, "validation": 4, "test": 6}
-    assert decode_tokens(experiment(), "known", "drawn", counts) == 16 * ((6 + 1) * (2 + 2 + 6 + 6) + (4 + 1) * (6 + 6))
+    assert decode_tokens(experiment(), "known", "drawn", counts) == 16 * ((6 + 1) * (2 + 2 + 6 + 4 + 3 + 6) + (4 + 1) * (6 + 4 + 3 + 6))
     assert decode_tokens(experiment(), "known", "drawn", counts | {"test": None}) is None
 
 
