@@ -18,7 +18,6 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, rich_markup_mode=None, pre
 
 Knobs = Annotated[str, typer.Option(help="the knobs that the stage reads, as JSON")]
 Model = Annotated[Path, typer.Option(help="folder of the checkpoint")]
-Manifest = Annotated[Path, typer.Option(help="manifest of the dataset")]
 Manifests = Annotated[list[Path], typer.Option("--manifest", help="manifest of a dataset; give one for each dataset")]
 Rows = Annotated[list[Path], typer.Option(help="decode rows; give one for each file")]
 Imitations = Annotated[list[Path] | None, typer.Option("--imitation", help="folder of an imitation network; give one for each exit layer")]
@@ -83,11 +82,39 @@ def distill(
 
 
 @app.command()
-def decode(knobs: Knobs, model: Model, manifest: Manifests, output: Output, imitation: Imitations = None) -> None:
+def decode(
+    knobs: Knobs,
+    model: Model,
+    manifest: Manifests,
+    output: Output,
+    imitation: Imitations = None,
+    policies: Annotated[Path | None, typer.Option(help="fitted draft-length policies; left out: fixed lengths only")] = None,
+) -> None:
     """Decode datasets with a method at each of its settings, timed against plain decoding of the same example."""
     from fastvlm.decoding.run import decode as run
 
-    run(_parse(knobs), model, manifest, imitation or [], output)
+    run(_parse(knobs), model, manifest, imitation or [], policies, output)
+
+
+@app.command()
+def observe(knobs: Knobs, model: Model, manifest: Manifests, output: Output, imitation: Imitations = None) -> None:
+    """Note on validation how sure a drafter is of each draft, and which stand."""
+    from fastvlm.decoding.observe import observe as watch
+
+    watch(_parse(knobs), model, manifest, imitation or [], output)
+
+
+@app.command()
+def fit(
+    knobs: Knobs,
+    observations: Annotated[Path, typer.Option(help="what the observe stage wrote")],
+    cost: Annotated[Path, typer.Option(help="the model's measured costs")],
+    output: Output,
+) -> None:
+    """Fit the draft-length policies of a method on validation."""
+    from fastvlm.decoding.fit import fit as fit_policies
+
+    fit_policies(_parse(knobs), observations, cost, output)
 
 
 @app.command()
@@ -99,7 +126,7 @@ def rank(knobs: Knobs, model: Model, manifest: Manifests, output: Output) -> Non
 
 
 @app.command()
-def cost(knobs: Knobs, model: Model, manifest: Manifest, output: Output, imitation: Imitations = None) -> None:
+def cost(knobs: Knobs, model: Model, manifest: Manifests, output: Output, imitation: Imitations = None) -> None:
     """Measure the seconds of a draft step and of a target pass, and the parameters and bytes that drafting adds."""
     from fastvlm.metrics.cost_model import measure
 
@@ -169,6 +196,33 @@ def limits(
     from fastvlm.metrics.limits import write_limits
 
     write_limits(_parse(knobs), rows, selection, output)
+
+
+@app.command()
+def policies(
+    knobs: Knobs,
+    rows: Rows,
+    selection: Annotated[Path, typer.Option(help="selection.csv")],
+    output: Output,
+) -> None:
+    """Compare the draft-length policies with the best fixed length."""
+    from fastvlm.metrics.policies import write_policies
+
+    write_policies(_parse(knobs), rows, selection, output)
+
+
+@app.command()
+def ceiling(
+    knobs: Knobs,
+    rows: Rows,
+    cost: Annotated[list[Path], typer.Option(help="measured costs; give one for each model")],
+    selection: Annotated[Path, typer.Option(help="selection.csv")],
+    output: Output,
+) -> None:
+    """Compare speed-ups with what acceptance and costs predict, and with those of drafts that are always right."""
+    from fastvlm.metrics.ceiling import write_ceiling
+
+    write_ceiling(_parse(knobs), rows, cost, selection, output)
 
 
 @app.command()

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from fastvlm.config_datasets import Dataset
 from fastvlm.config_errors import in_one_line
 from fastvlm.config_judge import Judge
 from fastvlm.config_models import Model, TrainedModel
-from fastvlm.config_types import Ascending, Count, Device, Dtype, Knobs, Name, Positive, Steps, Weight
+from fastvlm.config_types import Ascending, Count, Device, Dtype, Knobs, Name, Positive, Steps, Weight, as_tuple
 from fastvlm.errors import UserError
 
 
@@ -42,11 +42,13 @@ class Methods(Knobs):
     exit_only: NoKnobs | None = Field(default=None, alias="exit-only", description="FastVLM's drafts, never verified: lossy")
     prompt_lookup: NoKnobs | None = Field(default=None, alias="prompt-lookup", description="drafts what followed the same words before")
     fastvlm: Imitation | None = None
+    oracle: NoKnobs | None = Field(default=None, description="FastVLM's cost with drafts that are always right: the ceiling, not a method")
 
     @model_validator(mode="after")
     def _has_what_it_exits_with(self) -> Methods:
-        if self.exit_only and not self.fastvlm:
-            raise ValueError("exit-only: found no fastvlm, expected both, as it drafts with FastVLM's imitation network")
+        for name in ("exit-only", "oracle"):
+            if name in self.configured() and not self.fastvlm:
+                raise ValueError(f"{name}: found no fastvlm, expected both, as it drafts with FastVLM's imitation network")
         return self
 
     def configured(self) -> dict[str, Knobs]:
@@ -79,7 +81,10 @@ class Distillation(Knobs):
 class Decoding(Knobs):
     """How decoding is run and timed."""
 
-    draft_lengths: Ascending = Field(description="tokens drafted before a verification; each is measured")
+    draft_lengths: Ascending = Field(description="tokens drafted before a verification; each is measured, the longest bounds the policies")
+    policies: Annotated[tuple[Literal["confidence", "context", "goodput"], ...], BeforeValidator(as_tuple)] = Field(
+        description="how the draft length is set, besides fixed ones; fitted on validation, for drafters that say how sure they are"
+    )
     timed: bool = Field(description="true: each of these jobs has the machine to itself; false: no time that they note means anything")
     warmup: Steps = Field(description="examples decoded before the stopwatch counts, count")
     repeats: Count = Field(description="timed runs of each example, of which the median stands, count")

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastvlm.errors import UserError
 from fastvlm.rows import write_json
-from fastvlm.selection import choice, keep_selected, read_selection
+from fastvlm.selection import CHOICE, choice, keep_selected, read_selection
 from fastvlm.table_file import Record, read_table
 
 Interval = dict[str, float | None]
@@ -35,13 +35,13 @@ def write_headline(knobs: dict[str, Any], tables: Path, output: Path) -> None:
     write_json(output, written)
 
 
-def verdict(interval: Interval) -> str:
-    """What the interval of a speed-up lets one say."""
+def verdict(interval: Interval, rival: str = "plain decoding") -> str:
+    """What the interval of a speed-up over a rival lets one say."""
     if interval["low"] is None or interval["high"] is None:
         return "not measured"
     if interval["low"] > 1:
-        return "faster than plain decoding"
-    return "slower than plain decoding" if interval["high"] < 1 else "not distinguishable from plain decoding"
+        return f"faster than {rival}"
+    return f"slower than {rival}" if interval["high"] < 1 else f"not distinguishable from {rival}"
 
 
 def compare(ours: Interval, rival: Interval, names: tuple[str, str]) -> str:
@@ -54,7 +54,7 @@ def compare(ours: Interval, rival: Interval, names: tuple[str, str]) -> str:
 
 
 def _by_choice(path: Path, column: str) -> dict[tuple, Record]:
-    return {choice(record): record for record in read_table(path, *("model", "dataset", "method", "exit_layer", "draft_length"), column)}
+    return {choice(record): record for record in read_table(path, *CHOICE, column)}
 
 
 def _method(record: Record, extra: dict[str, dict[tuple, Record]]) -> dict[str, Any]:
@@ -64,6 +64,7 @@ def _method(record: Record, extra: dict[str, dict[tuple, Record]]) -> dict[str, 
     rate = extra["acceptance"].get(choice(record), {})
     decode = _interval(record, "decode_speedup")
     return {
+        "policy": record["policy"],
         "exit_layer": record["exit_layer"],
         "draft_length": record["draft_length"],
         "decode_speedup": decode,

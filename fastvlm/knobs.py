@@ -6,7 +6,7 @@ from typing import Any
 
 from fastvlm.config import Config
 from fastvlm.config_types import Knobs
-from fastvlm.methods import DRAFTING, EXITING, IMITATING, TUNED
+from fastvlm.methods import DRAFTING, EXITING, FITTED, IMITATING, TUNED
 
 # The benchmarks of which `metrics/published.yaml` knows scores.
 PUBLISHED = ("coco", "nocaps", "mm-vet", "llava-wild", "vqav2")
@@ -78,6 +78,7 @@ def decode(config: Config, model: str, method: str) -> dict[str, Any]:
         **arithmetic(config, model),
         "exit_layers": exit_layers(config, model, method),
         "draft_lengths": list(config.decoding.draft_lengths) if method in DRAFTING else [],
+        "policies": policies(config, method),
         "warmup": config.decoding.warmup,
         "repeats": config.decoding.repeats,
         "threads": config.decoding.threads,
@@ -85,12 +86,33 @@ def decode(config: Config, model: str, method: str) -> dict[str, Any]:
     }
 
 
+def policies(config: Config, method: str) -> list[str]:
+    """Those that are fitted for a method, besides fixed lengths."""
+    return list(config.decoding.policies) if method in FITTED else []
+
+
+def fits(config: Config, model: str, method: str) -> bool:
+    """Whether any policy is fitted for a method on a model."""
+    return bool(policies(config, method) and exit_layers(config, model, method))
+
+
+def observe(config: Config, model: str, method: str) -> dict[str, Any]:
+    told = decode(config, model, method)
+    kept = {key: told[key] for key in ("method", "device", "dtype", "exit_layers", "threads", "max_new_tokens")}
+    return kept | {"longest_draft": max(config.decoding.draft_lengths)}
+
+
+def fit(config: Config, model: str, method: str) -> dict[str, Any]:
+    exits, longest = exit_layers(config, model, method), max(config.decoding.draft_lengths)
+    return {"method": method, "datasets": list(config.datasets), "exit_layers": exits, "longest_draft": longest}
+
+
 def cost(config: Config, model: str) -> dict[str, Any]:
     return {
         "model": model,
         **arithmetic(config, model),
         "exit_layers": {method: exit_layers(config, model, method) for method in ("ssd", "fastvlm")},
-        "draft_lengths": list(config.decoding.draft_lengths),
+        "longest_draft": max(config.decoding.draft_lengths),
         "threads": config.decoding.threads,
     }
 

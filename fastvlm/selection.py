@@ -1,4 +1,4 @@
-"""Which line of a table a method is shown with: the exit layer and draft length that validation chose."""
+"""Which line of a table a method is shown with: the exit layer, policy and draft length that validation chose."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ from fastvlm.errors import UserError
 from fastvlm.methods import TUNED
 from fastvlm.table_file import Record, read_table
 
-CHOICE = ("model", "dataset", "method", "exit_layer", "draft_length")
+CHOICE = ("model", "dataset", "method", "policy", "exit_layer", "draft_length")
 
 
 def read_selection(path: Path) -> list[Record]:
-    """The records of `selection.csv`; raises `UserError` if it is absent or of another shape."""
-    return read_table(path, *CHOICE, "decode_speedup", "examples")
+    """The best setting of each method, of those in `selection.csv`; raises `UserError` if it is absent or of another shape."""
+    return [record for record in read_policies(path) if record["best"]]
+
+
+def read_policies(path: Path) -> list[Record]:
+    """The records of `selection.csv`: the best setting of each policy of a method."""
+    return read_table(path, *CHOICE, "decode_speedup", "examples", "best")
 
 
 def choice(record: Record) -> tuple:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fastvlm.selection import choice
 from fastvlm.table_file import Record
 
-HEADER = ("dataset", "method", "exit", "K", "decode speed-up", "end to end", "acceptance", "tokens/pass", "equal")
+HEADER = ("dataset", "method", "exit", "policy", "K", "decode speed-up", "end to end", "acceptance", "tokens/pass", "equal")
 
 
 def summarise(speedups: Sequence[Record], acceptances: Sequence[Record]) -> str:
@@ -25,6 +25,7 @@ def _line(speedup: Record, rate: Record) -> tuple[str, ...]:
         f"{speedup['dataset']} (n={speedup['examples']})",
         speedup["method"],
         _text(speedup["exit_layer"]),
+        speedup["policy"] or "-",
         _text(speedup["draft_length"]),
     )
     spans = (_interval(speedup, "decode_speedup"), _interval(speedup, "e2e_speedup"))

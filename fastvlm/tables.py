@@ -19,7 +19,7 @@ from fastvlm.summary import summarise
 from fastvlm.table_file import KEY_COLUMNS, Record, write_table
 
 DRAFTED = ("drafted", "accepted", "acceptance_rate", "acceptance_rate_low", "acceptance_rate_high")
-MEASURED = ("draft_step_seconds", "target_pass_seconds")
+MEASURED = ("draft_step_seconds", "draft_start_seconds", "target_pass_seconds")
 COSTS = tuple(f"{act}{end}" for act in MEASURED for end in ("", "_low", "_high"))
 COLUMNS = {
     "speedup": ("output_tokens", *speed.SPEEDS, "decode_tokens_per_second", "equal_to_baseline", "claim"),
@@ -27,6 +27,7 @@ COLUMNS = {
     "acceptance_by_context": ("context_low", "context_high", *DRAFTED),
     "acceptance_by_position": ("position", *DRAFTED),
     "accepted_length": ("accepted", "passes"),
+    "draft_length_by_context": ("context_low", "context_high", "passes", "drafted", "mean_draft_length"),
     "precision": precision.COLUMNS,
     "cost": ("tokens_in_pass", *COSTS, "added_parameters", "added_bytes"),
 }
@@ -84,6 +85,9 @@ def _records(knobs: dict[str, Any], setting: Setting, rows: list[Row], weights: 
     if setting.draft_length is not None:
         for accepted, passes in acceptance.accepted_lengths(rows).items():
             yield "accepted_length", {"accepted": accepted, "passes": passes}
+        for index, (passes, drafted) in acceptance.by_context(rows, width).items():
+            between = {"context_low": index * width, "context_high": (index + 1) * width}
+            yield "draft_length_by_context", between | {"passes": passes, "drafted": drafted, "mean_draft_length": drafted / passes}
 
 
 def _speedup(rows: list[Row], weights: np.ndarray, confidence: float) -> Record:
@@ -111,11 +115,12 @@ def _rate(drafted: np.ndarray, accepted: np.ndarray, weights: np.ndarray, confid
 
 
 def _costs(knobs: dict[str, Any], path: Path) -> Iterator[Record]:
-    known = {"model", "method", "exit_layer", *COLUMNS["cost"]} - set(COSTS)
+    known = {"model", "dataset", "method", "exit_layer", *COLUMNS["cost"]} - set(COSTS)
     for row in read_rows(path) if path.is_file() else [{}]:
-        act = next((name for name in MEASURED if isinstance(row.get(name), list) and row[name]), None)
-        if act is None or not {"model", "method", act} <= row.keys() <= {*known, act}:
+        acts = {name: np.array(row.pop(name)) for name in MEASURED if isinstance(row.get(name), list) and row[name]}
+        if not acts or not {"model", "dataset", "method"} <= row.keys() <= known:
             raise UserError(f"{path}: not the rows that the cost stage writes; run it again")
-        seconds = np.array(row.pop(act))
-        weights = resample(len(seconds), knobs["resamples"], np.random.default_rng(knobs["seed"]))
-        yield row | {"examples": len(seconds)} | mean(seconds, weights, knobs["confidence"]).columns(act)
+        examples = len(next(iter(acts.values())))
+        weights = resample(examples, knobs["resamples"], np.random.default_rng(knobs["seed"]))
+        estimates = {name: mean(seconds, weights, knobs["confidence"]).columns(name) for name, seconds in acts.items()}
+        yield row | {"examples": examples} | {column: value for columns in estimates.values() for column, value in columns.items()}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fastvlm.metrics.ceiling import write_ceiling
 from fastvlm.metrics.limits import write_limits
+from fastvlm.metrics.policies import write_policies
 from fastvlm.metrics.quality import COLUMNS as SCORES
 from fastvlm.metrics.speed import select
 from fastvlm.rows import write_rows
@@ -25,7 +27,7 @@ def write_finished(folder: Path, examples: int = 12) -> Path:
         test += write_decode_files(folder, examples, dataset=dataset)
     results.mkdir(parents=True)
     select([*validation, *(path for path in test if path.parent.name in TUNED)], results / "selection.csv")
-    write_rows(folder / "cost.jsonl", cost_rows())
+    write_rows(folder / "cost.jsonl", [row for dataset in DATASETS for row in cost_rows(dataset=dataset)])
     write_tables(KNOBS, test, [folder / "cost.jsonl"], results / "selection.csv", results)
     settings = [{column: record[column] for column in KEY_COLUMNS} for record in read_table(results / "speedup.csv")]
     scores = {"bleu_4": 0.61, "bleu_4_low": 0.58, "bleu_4_high": 0.64}
@@ -33,6 +35,8 @@ def write_finished(folder: Path, examples: int = 12) -> Path:
     quality = [setting | scores | {"task": tasks[setting["dataset"]]} for setting in settings]
     for name, columns in SCORES.items():
         write_table(results / f"{name}.csv", columns, quality if name == "quality" else [])
+    write_policies(KNOBS, test, results / "selection.csv", results / "policies.csv")
+    write_ceiling(KNOBS, test, [folder / "cost.jsonl"], results / "selection.csv", results / "ceiling.csv")
     write_limits(KNOBS, test, results / "selection.csv", results / "limits.csv")
     curve = [
         {"experiment": "scenes", "model": "llava-small", "stage": stage, "step": step, "seconds": step * 0.5, "loss": 3 / (1 + step)}

@@ -80,13 +80,17 @@ def write_decode_files(
     return paths
 
 
-def cost_rows(model: str = "llava-small") -> list[Row]:
+def cost_rows(model: str = "llava-small", dataset: str = "scenes-caption") -> list[Row]:
+    key = {"model": model, "dataset": dataset}
     passes_of = [
-        {"model": model, "method": "baseline", "tokens_in_pass": k, "target_pass_seconds": [0.002 + 0.0001 * k, 0.0025]} for k in (1, 2, 3)
+        key | {"method": "baseline", "exit_layer": None, "tokens_in_pass": k, "target_pass_seconds": [0.002 + 0.0001 * k, 0.0025]}
+        for k in range(1, 10)
     ]
-    draft = {"draft_step_seconds": [0.0003, 0.0005, 0.0004], "added_parameters": 0, "added_bytes": 0}
-    return [
-        *passes_of,
-        {"model": model, "method": "ssd", "exit_layer": 4} | draft,
-        {"model": model, "method": "fastvlm", "exit_layer": 1} | draft,
-    ]
+    draft = {
+        "draft_step_seconds": [0.0003, 0.0005, 0.0004],
+        "draft_start_seconds": [0.0, 0.0, 0.0],
+        "added_parameters": 0,
+        "added_bytes": 0,
+    }
+    settings = [("ssd", 4), ("ssd", 8), ("fastvlm", 1), ("fastvlm", 2)]
+    return [*passes_of, *(key | {"method": method, "exit_layer": exit_layer} | draft for method, exit_layer in settings)]

@@ -25,9 +25,11 @@ SMOKE = "config/smoke.yaml"
 RESULTS = "results/smoke"
 MODELS = ("llava-tiny", "blip2-opt-tiny", "blip2-t5-tiny")
 TIMED = re.compile("seconds|speedup|per_second")
+# Policies that are fitted weigh measured seconds: how much they draft follows time. What they say does not.
+FITTED = ("confidence", "context", "goodput")
 # Which setting is fastest is itself a timing, and so is what is shown at that setting alone.
-FOLLOWS_TIME = {"selection.csv", "comparison.csv", "limits.csv"}
-FOLLOWS_DECODING = {"decode", "cost", "select", "tables", "quality", "compare", "limits", "headline", "all"}
+FOLLOWS_TIME = {"selection.csv", "policies.csv", "ceiling.csv", "comparison.csv", "limits.csv"}
+FOLLOWS_DECODING = {"decode", "select", "tables", "quality", "compare", "limits", "policies", "ceiling", "headline", "all"}
 
 
 @pytest.fixture(scope="module")
@@ -44,17 +46,31 @@ def projects(tmp_path_factory):
 def test_every_table_and_figure_is_there(projects):
     results = projects[0] / RESULTS
     tables = {path.stem for path in results.glob("*.csv")}
-    assert tables >= {*COLUMNS, "selection", "seeing", "quality", "quality_by_tag", "ranking", "chance", "comparison", "limits"}
+    assert tables >= {
+        *COLUMNS,
+        "selection",
+        "seeing",
+        "quality",
+        "quality_by_tag",
+        "ranking",
+        "chance",
+        "comparison",
+        "limits",
+        "policies",
+        "ceiling",
+    }
     figures = list((projects[0] / "figures/smoke").iterdir())
-    assert len(figures) == 12 and all(path.stat().st_size > 1000 for path in figures)
+    assert len(figures) == 16 and all(path.stat().st_size > 1000 for path in figures)
     assert (results / "headline.json").is_file()
     assert not list(projects[0].glob("results/**/*.partial"))
 
 
 def test_greedy_texts_are_equal_to_the_baseline(projects):
     rows = read_table(projects[0] / RESULTS / "speedup.csv")
-    assert {row["method"] for row in rows} == {"baseline", "generate", "ssd", "fastvlm"}
-    assert {float(row["equal_to_baseline"]) for row in rows} == {1.0}
+    assert {row["method"] for row in rows} == {"baseline", "generate", "ssd", "exit-only", "prompt-lookup", "fastvlm", "oracle"}
+    assert {row["method"] for row in rows if row["claim"] == "lossy"} == {"exit-only"}
+    assert {float(row["equal_to_baseline"]) for row in rows if row["claim"] == "lossless"} == {1.0}
+    assert {row["policy"] for row in rows if row["method"] in ("ssd", "fastvlm")} == {"fixed", *FITTED}
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -92,8 +108,8 @@ def test_one_more_draft_length_runs_decoding_and_what_follows(projects):
     config.write_text((projects[0] / SMOKE).read_text().replace("draft_lengths: [1, 4]", "draft_lengths: [1, 2, 4]"))
     rules = planned(projects[0], "longer.yaml")
     assert {rule for rule in rules if not rule.startswith("figure_")} == FOLLOWS_DECODING
-    # Three models, methods that draft; baseline and generate know no draft length.
-    assert rules["decode"] == 3 * 2
+    # Three models, methods that draft; baseline, generate and exit-only know no draft length.
+    assert rules["decode"] == 3 * 4
 
 
 def test_one_seed_gives_the_same_bytes_but_for_timings(projects):
@@ -153,4 +169,5 @@ def content(path):
 
 
 def untimed(path):
-    return [{column: cell for column, cell in row.items() if not TIMED.search(column)} for row in read_table(path)]
+    rows = [row for row in read_table(path) if row.get("policy") not in FITTED]
+    return [{column: cell for column, cell in row.items() if not TIMED.search(column)} for row in rows]

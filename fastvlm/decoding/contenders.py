@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fastvlm.decoding import autoregressive, exit_only, speculative
+from fastvlm.decoding import autoregressive, exit_only, fit, speculative
 from fastvlm.decoding.drafters import Drafter, EarlyExit, PromptLookup, check_exit_layer
-from fastvlm.decoding.policies import Fixed
+from fastvlm.decoding.oracle import Oracle
+from fastvlm.decoding.policies import Fixed, Policy
 from fastvlm.decoding.trace import Trace
 from fastvlm.errors import UserError
 from fastvlm.imitation.store import load_drafter
@@ -20,36 +21,65 @@ from fastvlm.models.target import Prefix, Target
 
 @dataclass(frozen=True)
 class Contender:
-    """One setting of a method; `decode` takes an example's prefix."""
+    """One setting of a method; `decode` takes an example's prefix. `draft_length` is the longest, where the policy may draft less.
 
+    One with `hear` must be told plain decoding's text of the example first.
+    """
+
+    policy: str
     exit_layer: int | None
     draft_length: int | None
     decode: Callable[[Prefix], Trace]
+    hear: Callable[[Sequence[int]], None] | None = None
 
 
 def plain(target: Target, limit: int) -> Contender:
     """The baseline."""
     act = partial(autoregressive.decode, target.decoder, limit=limit, end_tokens=target.end_tokens)
-    return Contender(None, None, act)
+    return Contender("", None, None, act)
 
 
-def groups(target: Target, method: str, drafters: Sequence[Drafter], draft_lengths: Sequence[int], limit: int) -> list[list[Contender]]:
-    """The settings of a method in groups, one a drafter; the timing loop runs the baseline once beside each group."""
+def groups(
+    target: Target, method: str, drafters: Sequence[Drafter], draft_lengths: Sequence[int], fitted: Sequence[dict[str, Any]], limit: int
+) -> list[list[Contender]]:
+    """The settings of a method in groups, one a drafter; the timing loop runs the baseline once beside each group.
+
+    `fitted` are the records of the dataset's policies, see `fit`.
+    """
     if not drafters:
         return [[plain(target, limit)]]
     if method in LOSSY:
         return [[_unverified(target, drafter, limit)] for drafter in drafters]
-    return [[_drafting(target, drafter, draft_length, limit) for draft_length in draft_lengths] for drafter in drafters]
+    return [
+        [
+            *(_drafting(target, drafter, Fixed(draft_length), draft_length, limit) for draft_length in draft_lengths),
+            *(
+                _fitted(target, drafter, record, max(draft_lengths), limit)
+                for record in fitted
+                if record["exit_layer"] == drafter.exit_layer
+            ),
+        ]
+        for drafter in drafters
+    ]
 
 
-def _drafting(target: Target, drafter: Drafter, draft_length: int, limit: int) -> Contender:
-    settings = {"policy": Fixed(draft_length), "limit": limit, "end_tokens": target.end_tokens}
-    return Contender(drafter.exit_layer or None, draft_length, partial(speculative.decode, target.decoder, drafter, **settings))
+def _fitted(target: Target, drafter: Drafter, record: dict[str, Any], longest: int, limit: int) -> Contender:
+    """A policy that found no drafting worth its seconds is plain decoding."""
+    policy = fit.load(record)
+    if policy is None:
+        return replace(plain(target, limit), policy=record["policy"], exit_layer=drafter.exit_layer, draft_length=longest)
+    return _drafting(target, drafter, policy, longest, limit)
+
+
+def _drafting(target: Target, drafter: Drafter, policy: Policy, draft_length: int, limit: int) -> Contender:
+    act = partial(speculative.decode, target.decoder, drafter, policy=policy, limit=limit, end_tokens=target.end_tokens)
+    hear = drafter.hear if isinstance(drafter, Oracle) else None
+    return Contender(policy.name, drafter.exit_layer or None, draft_length, act, hear)
 
 
 def _unverified(target: Target, drafter: Drafter, limit: int) -> Contender:
     act = partial(exit_only.decode, target.decoder, drafter, limit=limit, end_tokens=target.end_tokens)
-    return Contender(drafter.exit_layer, None, act)
+    return Contender("", drafter.exit_layer, None, act)
 
 
 def load_drafters(knobs: dict[str, Any], target: Target, model: Path, imitations: Sequence[Path]) -> list[Drafter]:
@@ -67,4 +97,4 @@ def load_drafters(knobs: dict[str, Any], target: Target, model: Path, imitations
     found = [drafter.exit_layer for drafter in drafters]
     if found != knobs["exit_layers"]:
         raise UserError(f"imitation networks of exit layers {found} were given; expected {knobs['exit_layers']}")
-    return drafters
+    return list(map(Oracle, drafters)) if knobs["method"] == "oracle" else drafters

@@ -60,6 +60,10 @@ class ExitDrafter:
         """State of the newest token at layer n, [1, hidden] -> the last layer's state as guessed, [1, hidden]."""
         raise NotImplementedError
 
+    def choose(self, logits: Tensor) -> Tensor:
+        """The draft, [1], of the head's logits [1, vocabulary]."""
+        return logits.argmax(-1)
+
     def keep(self, states: Tensor, accepted: int) -> None:
         """Nothing to remember."""
 
@@ -73,8 +77,10 @@ class ExitDrafter:
             states.append(state)
             if len(drafts) == bounds.most or (drafts and _is_end(token, bounds.end_tokens)):
                 break
+            if bounds.policy.watches and not bounds.policy.goes_on():
+                break
             logits = decoder.head(self.guess(state))
-            token = logits.argmax(-1)
+            token = self.choose(logits)
             if bounds.policy.watches and not bounds.policy.wants(confidence(logits)):
                 break
             drafts.append(token)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import ClassVar
+
+from fastvlm.decoding.calibration import Calibration
+from fastvlm.decoding.costs import Costs
 
 
 class Policy:
-    """The loop calls `start` once a text and per round `most`, then `wants` of each draft if the policy `watches`, then `learn`."""
+    """The loop calls `start` once a text, per round `most` and then `learn`; one that `watches` is asked at each draft too."""
 
     name: ClassVar[str]
     watches: ClassVar[bool] = False  # looks at each draft's probability; on an accelerator every look waits
@@ -19,6 +23,10 @@ class Policy:
     def most(self, context: int) -> int:
         """Of a round that begins behind `context` tokens, drafts at most; 0: none, as in plain decoding."""
         raise NotImplementedError
+
+    def goes_on(self) -> bool:
+        """Whether one more is to be drafted."""
+        return True
 
     def wants(self, confidence: float) -> bool:
         """Whether a draft of this probability (by the drafter) is to be verified; if not, drafting ends before it."""
@@ -67,3 +75,50 @@ class Context(Policy):
 
     def most(self, context: int) -> int:
         return self.lengths[max(0, bisect_right(self.begins, context) - 1)]
+
+
+class Goodput(Policy):
+    """Drafts as long as one more is worth its seconds: the length that gives the most expected tokens a second.
+
+    A second is worth `rate` tokens, the best that this rule reaches (Dinkelbach's condition for the maximum of a ratio). A draft is
+    verified if the chance that it and all before it stand is worth what it lengthens the pass by; one more is drafted if what that is
+    expected to gain, over the chances that drafts have, is worth a draft step.
+    """
+
+    name = "goodput"
+    watches = True
+    TRUST = 10.0  # drafts of which the fitted estimate counts as many as have been seen
+
+    def __init__(self, length: int, costs: Costs, estimate: Calibration, rate: float):
+        self.length, self.estimate = length, estimate
+        self._step = rate * costs.step
+        self._longer = [rate * (after - before) for before, after in pairwise(costs.passes)]
+
+    def start(self) -> None:
+        self._stood = self._expected = 0.0
+
+    def most(self, context: int) -> int:
+        self._context, self._alive, self._chances = context, 1.0, []
+        return min(self.length, len(self._longer))
+
+    def goes_on(self) -> bool:
+        longer, alive, trust = self._longer[len(self._chances)], self._alive, self._trust()
+        gains = (max(0.0, alive * min(1.0, trust * chance) - longer) for chance in self.estimate.chances)
+        return sum(gains) >= self._step * len(self.estimate.chances)
+
+    def wants(self, confidence: float) -> bool:
+        chance = self.estimate.chance(confidence, self._context + len(self._chances))
+        alive = self._alive * min(1.0, self._trust() * chance)
+        if alive < self._longer[len(self._chances)]:
+            return False
+        self._alive = alive
+        self._chances.append(chance)
+        return True
+
+    def learn(self, drafted: int, accepted: int) -> None:
+        self._stood += accepted
+        self._expected += sum(self._chances[: accepted + 1])  # those that were put to the test
+
+    def _trust(self) -> float:
+        """By how much more drafts stood in this text than was expected of them."""
+        return (self.TRUST + self._stood) / (self.TRUST + self._expected)

@@ -30,6 +30,7 @@ def measure(target: Target, example: Example, *, turn: int, repeats: int, limit:
     yield {
         "example": example.id,
         "prompt_tokens": prefix.length,
+        "policy": "",
         "exit_layer": None,
         "draft_length": None,
         **outcome(target, traces[1], Replay(target, inputs, traces[0].tokens)),

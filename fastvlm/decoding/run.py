@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,6 @@ from fastvlm.decoding.drafters import Drafter
 from fastvlm.decoding.replay import Replay
 from fastvlm.decoding.stopwatch import timed
 from fastvlm.decoding.units import Units
-from fastvlm.methods import DRAFTING
 from fastvlm.models.checkpoint import checkpoint_files, checkpoint_folder
 from fastvlm.models.load import load_target
 from fastvlm.models.target import Target
@@ -26,32 +26,38 @@ from fastvlm.progress import progress
 
 
 @torch.inference_mode()
-def decode(knobs: dict[str, Any], model: Path, manifests: Sequence[Path], imitations: Sequence[Path], output: Path) -> None:
-    """Write `<dataset>.jsonl` into the folder `output`, one a manifest: one row an example, exit layer and draft length.
+def decode(
+    knobs: dict[str, Any], model: Path, manifests: Sequence[Path], imitations: Sequence[Path], policies: Path | None, output: Path
+) -> None:
+    """Write `<dataset>.jsonl` into the folder `output`, one a manifest: one row an example, exit layer, policy and draft length.
 
-    Knobs: `splits` are those decoded, `max_new_tokens` a list in the order of the manifests. The model is loaded once for all. An
-    error in any example fails the whole job; datasets that an earlier run finished, with the same inputs, are not decoded again.
+    `policies` is what the fit stage wrote, for a method that has any. Knobs: `splits` are those decoded, `max_new_tokens` a list in the
+    order of the manifests. The model is loaded once for all. An error in any example fails the whole job; datasets that an earlier run
+    finished, with the same inputs, are not decoded again.
     """
     torch.set_num_threads(knobs["threads"])
     target = load_target(model, knobs)
     drafters = contenders.load_drafters(knobs, target, model, imitations)
     networks = [folder / "network.safetensors" for folder in imitations]
-    units = Units(output, knobs, [*checkpoint_files(checkpoint_folder(model)), *networks])
+    fitted = json.loads(policies.read_text()) if policies else []
+    units = Units(output, knobs | {"fitted": fitted}, [*checkpoint_files(checkpoint_folder(model)), *networks])
     for manifest, limit in zip(manifests, knobs["max_new_tokens"], strict=True):
-        units.write(manifest, limit, _rows(knobs, target, drafters, manifest, limit))
+        own = [record for record in fitted if record["dataset"] == manifest.stem and record["policy"] in knobs["policies"]]
+        units.write(manifest, limit, _rows(knobs, target, drafters, own, manifest, limit))
     units.forget_others()
 
 
-def _rows(knobs: dict[str, Any], target: Target, drafters: Sequence[Drafter], manifest: Path, limit: int) -> Iterator[dict[str, Any]]:
+def _rows(
+    knobs: dict[str, Any], target: Target, drafters: Sequence[Drafter], fitted: Sequence[dict[str, Any]], manifest: Path, limit: int
+) -> Iterator[dict[str, Any]]:
     """All rows of a dataset, split by split."""
     name, method = manifest.stem, knobs["method"]
     if method == "generate":
         measure_one = partial(reference.measure, target, repeats=knobs["repeats"], limit=limit)
     else:
-        groups = contenders.groups(target, method, drafters, knobs["draft_lengths"], limit)
+        groups = contenders.groups(target, method, drafters, knobs["draft_lengths"], fitted, limit)
         measure_one = partial(measure, target, groups, repeats=knobs["repeats"], limit=limit)
     key = {"experiment": knobs["experiment"], "model": knobs["model"], "dataset": name, "dtype": knobs["dtype"], "method": method}
-    key["policy"] = "fixed" if method in DRAFTING else ""
     for split in knobs["splits"]:
         examples = read_manifest(manifest, split)
         for example in examples[: knobs["warmup"]]:
@@ -71,10 +77,14 @@ def measure(
     shared = {"example": example.id, "prompt_tokens": prefix.length, "baseline_prefill_seconds": prefill_seconds}
     baseline = contenders.plain(target, limit)
     for group in groups:
+        if any(contender.hear for contender in group):
+            text = baseline.decode(prefix).tokens
+            for contender in group:
+                contender.hear(text)
         acts = [partial(contender.decode, prefix) for contender in (baseline, *group)]
         traces, seconds = compete(acts, repeats=repeats, turn=turn, device=device)
         said = Replay(target, inputs, traces[0].tokens)
         for contender, trace, decode_seconds in zip(group, traces[1:], seconds[1:], strict=True):
             timing = {"prefill_seconds": prefill_seconds, "decode_seconds": decode_seconds, "baseline_decode_seconds": seconds[0]}
-            setting = {"exit_layer": contender.exit_layer, "draft_length": contender.draft_length}
+            setting = {"policy": contender.policy, "exit_layer": contender.exit_layer, "draft_length": contender.draft_length}
             yield shared | setting | outcome(target, trace, said) | timing

@@ -7,7 +7,16 @@ from pathlib import Path
 
 from fastvlm.errors import UserError
 
-FIGURES = ("speedup_by_draft_length", "speedup_by_method", "acceptance_by_context", "accepted_length", "limits", "learning_curve")
+FIGURES = (
+    "speedup_by_draft_length",
+    "speedup_by_method",
+    "acceptance_by_context",
+    "accepted_length",
+    "limits",
+    "draft_length_by_context",
+    "predicted_speedup",
+    "learning_curve",
+)
 
 
 def draw(name: str, tables: Path, output: Path) -> None:

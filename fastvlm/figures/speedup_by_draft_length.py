@@ -15,7 +15,7 @@ from fastvlm.table_file import Record, read_table
 
 def figure(tables: Path) -> Figure:
     """Reads `speedup.csv`, and `selection.csv` for the rings around what validation chose."""
-    records = [record for record in read_table(tables / "speedup.csv", "decode_speedup") if record["draft_length"] is not None]
+    records = [record for record in read_table(tables / "speedup.csv", "decode_speedup") if record["policy"] == "fixed"]
     chosen = {choice(record) for record in read_selection(tables / "selection.csv")}
 
     def panel(axis: Axes, here: Sequence[Record], colours: dict[str, str]) -> None:

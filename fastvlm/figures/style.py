@@ -132,6 +132,7 @@ def settings(records: Sequence[Record]) -> str:
 
 
 def setting(record: Record) -> list[str]:
-    """['exit 1', 'K = 8']: what there is of both."""
-    parts = {"exit": record["exit_layer"], "K =": record["draft_length"]}
-    return [f"{name} {value}" for name, value in parts.items() if value is not None]
+    """['exit 1', 'K = 8'] or ['exit 1', 'goodput']: what there is of both."""
+    length = record["policy"] if record["policy"] not in ("", "fixed") else record["draft_length"] and f"K = {record['draft_length']}"
+    exits = record["exit_layer"] and f"exit {record['exit_layer']}"
+    return [part for part in (exits, length) if part]

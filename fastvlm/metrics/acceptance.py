@@ -75,6 +75,13 @@ def accepted_lengths(rows: Sequence[Row]) -> dict[int, int]:
     return dict(enumerate(np.bincount(_passes(rows)[:, 3]).tolist()))
 
 
+def by_context(rows: Sequence[Row], width: int) -> dict[int, tuple[int, int]]:
+    """Target passes and drafted tokens by the bin of the context that the round began with, `width` tokens a bin, ascending."""
+    table = _passes(rows)
+    bins = table[:, 1] // width
+    return {int(index): (int((bins == index).sum()), int(table[bins == index, 2].sum())) for index in np.unique(bins)}
+
+
 def _passes(rows: Sequence[Row]) -> np.ndarray:
     """[passes, 4]: index of the row, context, drafted, accepted."""
     table = np.array([(index, *triple) for index, row in enumerate(rows) for triple in row["passes"]], dtype=np.int64).reshape(-1, 4)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
@@ -16,77 +16,89 @@ from fastvlm.decoding.stopwatch import timed
 from fastvlm.imitation.store import load_drafter, read_card
 from fastvlm.models.load import load_target
 from fastvlm.models.target import Prefix, Target
+from fastvlm.progress import progress
 from fastvlm.rows import write_rows
 
-EXAMPLES = 16
-REPEATS = 10
-WARMUP = 3
-
-
-class Act(NamedTuple):
-    """Something to be timed: its row, the column of its seconds, and what makes it ready to be done again and again after a prompt."""
-
-    row: dict[str, Any]
-    column: str
-    ready: Callable[[Prefix], Callable[[], torch.Tensor]]
+EXAMPLES = 6
+REPEATS = 7
+WARMUP = 2
 
 
 @torch.inference_mode()
-def measure(knobs: dict[str, Any], model: Path, manifest: Path, imitations: Sequence[Path], output: Path) -> None:
-    """Write the costs of a model: a full pass over 1 to K + 1 tokens, and a draft step of each method and exit layer.
+def measure(knobs: dict[str, Any], model: Path, manifests: Sequence[Path], imitations: Sequence[Path], output: Path) -> None:
+    """Write the costs of a model on each dataset: a full pass over 1 to K + 1 tokens, and each drafter's step and start.
 
-    Measured just after the prompts of the first 16 test examples: a row holds a list of seconds, one an example, each the
-    median of 10 repeats. A draft step is what drafting one more token takes: embedding, n layers, the imitation network, head, choice.
+    Measured just after the prompts of a dataset's first examples of validation (of test, where there is none): a row holds a list of
+    seconds, one an example, each the median of some repeats. A draft step is what drafting one more token takes: embedding, n layers, the
+    imitation network, head, choice. A start is what the first step of a text takes longer, as the network reads the prompt with it.
     """
     torch.set_num_threads(knobs["threads"])
     target = load_target(model, knobs)
-    exits = {*knobs["exit_layers"]["ssd"], *knobs["exit_layers"]["fastvlm"]}
-    longest = max(knobs["draft_lengths"]) + 1
-    acts = [*passes(target, longest), *draft_steps(knobs, target, model, imitations)]
-    seconds: list[list[float]] = [[] for _ in acts]
-    for example in read_manifest(manifest, "test")[:EXAMPLES]:
-        prefix = target.prefill(target.prepare(example), longest, exits)
-        for act, measured in zip(acts, seconds, strict=True):
-            measured.append(typical(act.ready(prefix), target.decoder.device))
-    write_rows(output, ({"model": knobs["model"], **act.row, act.column: of} for act, of in zip(acts, seconds, strict=True)))
+    longest = knobs["longest_draft"] + 1
+    drafters = list(_drafters(knobs, target, model, imitations))
+    write_rows(output, (row for manifest in manifests for row in _rows(knobs["model"], target, drafters, manifest, longest)))
 
 
-def passes(target: Target, longest: int) -> Iterator[Act]:
-    """A pass of all layers and the head over 1, 2, ... `longest` tokens."""
+def _rows(
+    model: str, target: Target, drafters: Sequence[tuple[Drafter, dict[str, Any]]], manifest: Path, longest: int
+) -> Iterator[dict[str, Any]]:
+    passes: list[list[float]] = [[] for _ in range(longest)]
+    steps: list[list[float]] = [[] for _ in drafters]
+    starts: list[list[float]] = [[] for _ in drafters]
+    exits = {drafter.exit_layer for drafter, _ in drafters}
+    seconds = partial(typical, device=target.decoder.device)
+    examples = read_manifest(manifest, "validation") or read_manifest(manifest, "test")
+    for example in progress(examples[:EXAMPLES], f"costs on {manifest.stem}"):
+        prefix = target.prefill(target.prepare(example), longest + WARMUP + REPEATS, exits)
+        for tokens, measured in enumerate(passes, start=1):
+            measured.append(seconds(full_pass(target, tokens, prefix)))
+        for (drafter, _), step, start in zip(drafters, steps, starts, strict=True):
+            step.append(seconds(next_step(target, drafter, prefix)))
+            start.append(max(0.0, seconds(first_step(target, drafter, prefix)) - step[-1]))
+    key = {"model": model, "dataset": manifest.stem}
+    for tokens, measured in enumerate(passes, start=1):
+        yield key | {"method": "baseline", "exit_layer": None, "tokens_in_pass": tokens, "target_pass_seconds": measured}
+    for (_, row), step, start in zip(drafters, steps, starts, strict=True):
+        yield key | row | {"draft_step_seconds": step, "draft_start_seconds": start}
+
+
+def full_pass(target: Target, tokens: int, prefix: Prefix) -> Callable[[], torch.Tensor]:
+    """All layers and the head over some tokens."""
     decoder = target.decoder
-
-    def ready(tokens: int, prefix: Prefix) -> Callable[[], torch.Tensor]:
-        embedded = decoder.embed(prefix.first.expand(tokens), prefix.length)
-        return lambda: decoder.head(decoder.run(embedded, prefix.cache, prefix.length)).argmax(-1)
-
-    for tokens in range(1, longest + 1):
-        row = {"method": "baseline", "exit_layer": None, "tokens_in_pass": tokens}
-        yield Act(row, "target_pass_seconds", partial(ready, tokens))
+    embedded = decoder.embed(prefix.first.expand(tokens), prefix.length)
+    return lambda: decoder.head(decoder.run(embedded, prefix.cache, prefix.length)).argmax(-1)
 
 
-def draft_steps(knobs: dict[str, Any], target: Target, model: Path, imitations: Sequence[Path]) -> Iterator[Act]:
-    """A draft step of each method at each of its exit layers, and what the method adds to the model."""
+def _drafters(knobs: dict[str, Any], target: Target, model: Path, imitations: Sequence[Path]) -> Iterator[tuple[Drafter, dict[str, Any]]]:
+    """Each drafter with its row: what the method adds to the model."""
     for exit_layer in knobs["exit_layers"]["ssd"]:
-        yield draft_step(target, EarlyExit(exit_layer), {"method": "ssd", "added_parameters": 0, "added_bytes": 0})
+        yield EarlyExit(exit_layer), {"method": "ssd", "exit_layer": exit_layer, "added_parameters": 0, "added_bytes": 0}
     for folder in imitations:
-        card = read_card(folder)
-        row = {"method": "fastvlm", "added_parameters": card["parameters"], "added_bytes": card["bytes"]}
-        yield draft_step(target, load_drafter(folder, target, model), row)
+        card, drafter = read_card(folder), load_drafter(folder, target, model)
+        row = {"method": "fastvlm", "exit_layer": drafter.exit_layer, "added_parameters": card["parameters"], "added_bytes": card["bytes"]}
+        yield drafter, row
 
 
-def draft_step(target: Target, drafter: Drafter, row: dict[str, Any]) -> Act:
+def first_step(target: Target, drafter: Drafter, prefix: Prefix) -> Callable[[], torch.Tensor]:
+    """The first draft of a text."""
+
+    def step() -> torch.Tensor:
+        drafter.start(prefix, 1)
+        return _draft(target, drafter, prefix)
+
+    return step
+
+
+def next_step(target: Target, drafter: Drafter, prefix: Prefix) -> Callable[[], torch.Tensor]:
+    """Any later draft of a text."""
+    drafter.start(prefix, WARMUP + REPEATS)
+    return lambda: _draft(target, drafter, prefix)
+
+
+def _draft(target: Target, drafter: Drafter, prefix: Prefix) -> torch.Tensor:
     decoder = target.decoder
-
-    def ready(prefix: Prefix) -> Callable[[], torch.Tensor]:
-        drafter.start(prefix, WARMUP + REPEATS)
-
-        def step() -> torch.Tensor:
-            hidden = decoder.run(decoder.embed(prefix.first, prefix.length), prefix.cache, prefix.length, last=drafter.exit_layer)
-            return decoder.head(drafter.guess(hidden)).argmax(-1)
-
-        return step
-
-    return Act({**row, "exit_layer": drafter.exit_layer}, "draft_step_seconds", ready)
+    hidden = decoder.run(decoder.embed(prefix.first, prefix.length), prefix.cache, prefix.length, last=drafter.exit_layer)
+    return decoder.head(drafter.guess(hidden)).argmax(-1)
 
 
 def typical(act: Callable[[], torch.Tensor], device: torch.device) -> float:

@@ -23,7 +23,7 @@ class Corpus:
 
     def __init__(self, examples: Sequence[Example], processor: ProcessorMixin, family: str):
         tokenizer, end = processor.tokenizer, processor.tokenizer.eos_token_id
-        answers = [[tokenizer.encode(f" {text}") + [end] for text in example.references] for example in examples]
+        answers = [[tokenizer.encode(f" {text}", add_special_tokens=False) + [end] for text in example.references] for example in examples]
         texts = [prompt_text(family, example) for example in examples]
         prompts = _prompt_ids(processor, examples[0], texts)
         lengths = [len(prompts[text]) + np.mean([len(answer) for answer in of]) for text, of in zip(texts, answers, strict=True)]
@@ -89,9 +89,10 @@ def _pixel_values(processor: ProcessorMixin, example: Example) -> Tensor:
 def _replies(tokenizer: PreTrainedTokenizerBase, parts: list[str], length: int) -> list[tuple[int, int]]:
     """The spans of a prompt of `length` tokens in which the model is to have answered: its parts 1, 3, ...
 
-    Counted from its end, as a processor puts placeholders and special tokens before the first answer.
+    Counted from its end, as a processor puts placeholders and most special tokens before the first answer; T5's end token stands behind.
     """
-    spans, end = [], length
+    closed = tokenizer.encode(parts[-1])[-1] == tokenizer.eos_token_id
+    spans, end = [], length - closed
     for index in range(len(parts) - 1, 0, -1):
         begin = end - len(tokenizer.encode(parts[index], add_special_tokens=False))
         if index % 2:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer, decoders, pre_tokenizers, trainers
 from tokenizers.models import BPE
+from tokenizers.processors import TemplateProcessing
 from torch import nn
 from transformers import (
     Blip2ForConditionalGeneration,
@@ -37,6 +38,8 @@ def build_processor(knobs: dict[str, Any], texts: Iterable[str]) -> ProcessorMix
     square = {"height": size, "width": size}
     if knobs["family"] != "llava":
         tokenizer = _train_tokenizer(knobs["vocabulary"], texts)
+        if knobs["family"] == "blip2-t5":
+            _close_texts(tokenizer)
         return Blip2Processor(BlipImageProcessorPil(size=square), tokenizer, num_query_tokens=knobs["query_tokens"])
     # Named for LLaVA's processor only: BLIP-2's finds its own way to the placeholder, and stumbles over a name.
     tokenizer = _train_tokenizer(knobs["vocabulary"], texts, extra_special_tokens={"image_token": "<image>"})
@@ -62,6 +65,12 @@ def _train_tokenizer(vocabulary: int, texts: Iterable[str], **named: Any) -> Pre
     wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names, **named)
     wrapped.clean_up_tokenization_spaces = False
     return wrapped
+
+
+def _close_texts(tokenizer: PreTrainedTokenizerFast) -> None:
+    """Have an end token put behind each text, as T5's own tokenizer does: what its encoder tells the last question of many by."""
+    end = tokenizer.eos_token
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(f"$A {end}", special_tokens=[(end, tokenizer.eos_token_id)])
 
 
 def build_backbone(knobs: dict[str, Any], processor: ProcessorMixin, layers: int) -> Backbone:

@@ -13,7 +13,7 @@ Counts = Mapping[str, int | None]  # split -> examples; None where that is not k
 
 def decodes_an_example(config: Config, model: str, method: str) -> int:
     """Texts that a method's job decodes of one example: its settings, and plain decoding beside the settings of each exit layer."""
-    drafts = len(config.decoding.draft_lengths) if method in DRAFTING else 1
+    drafts = len(config.decoding.draft_lengths) + len(knobs.policies(config, method)) if method in DRAFTING else 1
     settings = max(1, len(knobs.exit_layers(config, model, method))) * (1 + drafts)
     return settings * config.decoding.repeats
 

@@ -8,8 +8,9 @@ from typing import NamedTuple
 from fastvlm import knobs
 from fastvlm.config import Config
 from fastvlm.figures import FIGURES
+from fastvlm.methods import FITTED
 
-COMMON = ("select", "tables", "quality", "compare", "limits", "headline", "all")
+COMMON = ("select", "tables", "policies", "ceiling", "quality", "compare", "limits", "headline", "all")
 
 
 class Job(NamedTuple):
@@ -38,12 +39,16 @@ def _of_model(config: Config, model: str) -> Iterator[Job]:
     if knobs.ranks(config):
         yield Job("rank", model)
     yield from [Job("decode", model)] * len(knobs.methods(config))
+    for stage in ("observe", "fit"):
+        yield from [Job(stage, model)] * sum(knobs.fits(config, model, method) for method in knobs.methods(config))
 
 
 def _of_all(config: Config) -> Iterator[Job]:
     trained = any(model.source == "train" for model in config.models.values())
     drawn = any(dataset.source == "scenes" for dataset in config.datasets.values())
-    figures = [name for name in FIGURES if trained or name != "learning_curve"]
+    methods = knobs.methods(config)
+    drawn_if = {"learning_curve": trained, "draft_length_by_context": "fastvlm" in methods, "predicted_speedup": set(FITTED) & set(methods)}
+    figures = [name for name in FIGURES if drawn_if.get(name, True)]
     published = knobs.publishes(config)
     # What is published may be a judge's score; without a judge its table is empty.
     optional = {"learning_curve": trained, "see": drawn, "judge": published or config.judge is not None, "published": published}

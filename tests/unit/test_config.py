@@ -33,7 +33,11 @@ WRONG = [
     (f"{MODEL}.training.bacth", 3, f"{MODEL}.training.bacth: unknown key, did you mean 'batch'?"),
     (f"{MODEL}.training.stages.0.step", 3, f"{MODEL}.training.stages[0].step: unknown key, did you mean 'steps'?"),
     ("datasets.scenes-caption.folder", "x", "datasets.scenes-caption.folder: unknown key, expected one of: source, task,"),
-    ("methods.greedy", {}, "methods.greedy: unknown key, expected one of: baseline, generate, ssd, exit-only, prompt-lookup, fastvlm"),
+    (
+        "methods.greedy",
+        {},
+        "methods.greedy: unknown key, expected one of: baseline, generate, ssd, exit-only, prompt-lookup, fastvlm, oracle",
+    ),
     ("methods.baseline.x", 1, "methods.baseline.x: unknown key, expected one of: no key at all"),
     ("seed", "1", "seed: found '1', expected a valid integer"),
     ("seed", True, "seed: found True, expected a valid integer"),

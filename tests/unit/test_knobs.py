@@ -31,7 +31,7 @@ def changed_by(group: str, **values) -> set[str]:
 
 
 def test_draft_lengths_reach_only_methods_that_draft_and_the_cost():
-    assert changed_by("decoding", draft_lengths=[1, 2, 3]) == {"ssd", "fastvlm", "cost"}
+    assert changed_by("decoding", draft_lengths=[1, 2, 3]) == {"ssd", "prompt-lookup", "fastvlm", "oracle", "cost"}
 
 
 def test_statistics_reach_only_tables():

@@ -17,8 +17,10 @@ DESIGN = {
     "acceptance_by_context": "context_low,context_high,drafted,accepted,acceptance_rate,acceptance_rate_low,acceptance_rate_high",
     "acceptance_by_position": "position,drafted,accepted,acceptance_rate,acceptance_rate_low,acceptance_rate_high",
     "accepted_length": "accepted,passes",
+    "draft_length_by_context": "context_low,context_high,passes,drafted,mean_draft_length",
     "precision": "dtype,claim,different,different_share,first_difference_median,first_difference_min,logit_gap_median,logit_gap_max",
     "cost": "tokens_in_pass,draft_step_seconds,draft_step_seconds_low,draft_step_seconds_high,"
+    "draft_start_seconds,draft_start_seconds_low,draft_start_seconds_high,"
     "target_pass_seconds,target_pass_seconds_low,target_pass_seconds_high,added_parameters,added_bytes",
 }
 
@@ -175,9 +177,10 @@ def test_a_selected_setting_that_test_did_not_decode_leaves_no_table(tmp_path):
 
 def test_costs_are_means_over_examples_in_their_intervals(finished):
     records = read_table(finished / "cost.csv")
-    assert [record["examples"] for record in records] == [2, 2, 2, 3, 3]
+    # Passes of 1 to 9 tokens and four drafters, on each of two datasets.
+    assert [record["examples"] for record in records] == ([2] * 9 + [3] * 4) * 2
     measured = [[record[f"draft_step_seconds{end}"] for end in ("_low", "", "_high")] for record in records]
-    assert measured == [[None] * 3] * 3 + [[0.0003, 0.0004, 0.0005]] * 2
+    assert measured == ([[None] * 3] * 9 + [[0.0003, 0.0004, 0.0005]] * 4) * 2
     assert [record["target_pass_seconds_low"] for record in records[:3]] == [0.0021, 0.0022, 0.0023]
 
 
@@ -199,7 +202,7 @@ def test_the_screen_shows_the_selected_settings(tmp_path, capsys):
     assert lines[0] == "scenes / llava-small"
     assert [line.split()[2] for line in lines[2:]] == ["baseline", "generate", "ssd", "fastvlm"]
     for line, record in zip(lines[4:], chosen, strict=True):
-        assert line.split()[3:5] == [str(record["exit_layer"]), str(record["draft_length"])]
-        shown = next(r for r in read_table(tables / "speedup.csv") if [r[c] for c in list(record)[:5]] == list(record.values())[:5])
+        assert line.split()[3:6] == [str(record["exit_layer"]), "fixed", str(record["draft_length"])]
+        shown = next(r for r in read_table(tables / "speedup.csv") if [r[c] for c in list(record)[:6]] == list(record.values())[:6])
         assert f"{shown['decode_speedup']:.2f} [{shown['decode_speedup_low']:.2f}, {shown['decode_speedup_high']:.2f}]" in line
     assert max(map(len, lines)) <= 140

@@ -7,7 +7,7 @@ from pathlib import Path
 from fastvlm import knobs, run_lock
 from fastvlm.config import load_config
 from fastvlm.errors import UserError
-from fastvlm.methods import IMITATING
+from fastvlm.methods import FITTED, IMITATING
 from fastvlm.models.checkpoint import checkpoint_files
 from fastvlm.provenance import code_digest
 
@@ -102,6 +102,12 @@ def imitation_networks(wildcards):
         network=CONFIG.methods.fastvlm.network if exit_layers else [],
         exit_layer=exit_layers,
     )
+
+
+def fitted_policies(wildcards):
+    """What the fit stage wrote for a method, if it fits any policy."""
+    wanted = knobs.fits(CONFIG, wildcards.model, wildcards.method)
+    return [f"{RESULTS}/policies/{wildcards.model}/{wildcards.method}.json"] if wanted else []
 
 
 def decode_rows(methods):

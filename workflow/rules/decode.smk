@@ -8,6 +8,7 @@ rule decode:
         model=model_files,
         manifests=MANIFESTS,
         networks=imitation_networks,
+        policies=fitted_policies,
     output:
         rows=expand("{results}/decode/{{model}}/{{method}}/{dataset}.jsonl", results=RESULTS, dataset=CONFIG.datasets),
     log:
@@ -16,6 +17,7 @@ rule decode:
         folder=model_folder,
         manifests=lambda wildcards, input: each("--manifest", input.manifests),
         imitations=lambda wildcards, input: each("--imitation", folders(input.networks)),
+        policies=lambda wildcards, input: each("--policies", input.policies),
         output_folder=lambda wildcards, output: Path(output.rows[0]).parent,
         knobs=lambda wildcards: to_json(knobs.decode(CONFIG, wildcards.model, wildcards.method)),
         code=code_digest("fastvlm.decoding.run"),
@@ -26,7 +28,7 @@ rule decode:
         stopwatch=int(CONFIG.decoding.timed),
     shell:
         "(fastvlm decode --knobs {params.knobs:q} --model {params.folder:q} {params.manifests}"
-        " {params.imitations} --output {params.output_folder:q}) 2>&1 | tee {log:q}"
+        " {params.imitations} {params.policies} --output {params.output_folder:q}) 2>&1 | tee {log:q}"
 
 
 rule cost:
@@ -34,7 +36,7 @@ rule cost:
         "Measuring what a draft step and a target pass of {wildcards.model} cost"
     input:
         model=model_files,
-        manifest=MANIFESTS[0],
+        manifests=MANIFESTS,
         networks=imitation_networks,
     output:
         rows=f"{RESULTS}/cost/{{model}}.jsonl",
@@ -43,6 +45,7 @@ rule cost:
     params:
         folder=model_folder,
         imitations=lambda wildcards, input: each("--imitation", folders(input.networks)),
+        manifests=lambda wildcards, input: each("--manifest", input.manifests),
         knobs=lambda wildcards: to_json(knobs.cost(CONFIG, wildcards.model)),
         code=code_digest("fastvlm.metrics.cost_model"),
     threads: timed_cores
@@ -51,5 +54,52 @@ rule cost:
         runtime=60,
         stopwatch=int(CONFIG.decoding.timed),
     shell:
-        "(fastvlm cost --knobs {params.knobs:q} --model {params.folder:q} --manifest {input.manifest:q} {params.imitations}"
+        "(fastvlm cost --knobs {params.knobs:q} --model {params.folder:q} {params.manifests} {params.imitations}"
         " --output {output.rows:q}) 2>&1 | tee {log:q}"
+
+
+rule observe:
+    message:
+        "Watching what {wildcards.method} drafts on validation of {wildcards.model}"
+    input:
+        model=model_files,
+        manifests=MANIFESTS,
+        networks=imitation_networks,
+    output:
+        rows=f"{RESULTS}/observe/{{model}}/{{method}}.jsonl",
+    log:
+        f"{LOGS}/observe/{{model}}-{{method}}.log",
+    params:
+        folder=model_folder,
+        manifests=lambda wildcards, input: each("--manifest", input.manifests),
+        imitations=lambda wildcards, input: each("--imitation", folders(input.networks)),
+        knobs=lambda wildcards: to_json(knobs.observe(CONFIG, wildcards.model, wildcards.method)),
+        code=code_digest("fastvlm.decoding.observe"),
+    threads: CONFIG.decoding.threads
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    shell:
+        "(fastvlm observe --knobs {params.knobs:q} --model {params.folder:q} {params.manifests} {params.imitations}"
+        " --output {output.rows:q}) 2>&1 | tee {log:q}"
+
+
+rule fit:
+    message:
+        "Fitting the draft lengths of {wildcards.method} of {wildcards.model}"
+    input:
+        observations=rules.observe.output.rows,
+        cost=rules.cost.output.rows,
+    output:
+        policies=f"{RESULTS}/policies/{{model}}/{{method}}.json",
+    log:
+        f"{LOGS}/fit/{{model}}-{{method}}.log",
+    params:
+        knobs=lambda wildcards: to_json(knobs.fit(CONFIG, wildcards.model, wildcards.method)),
+        code=code_digest("fastvlm.decoding.fit"),
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "(fastvlm fit --knobs {params.knobs:q} --observations {input.observations:q} --cost {input.cost:q}"
+        " --output {output.policies:q}) 2>&1 | tee {log:q}"

@@ -6,6 +6,8 @@ FIGURE_TABLES = {
     "acceptance_by_context": ["acceptance_by_context", "selection"],
     "accepted_length": ["accepted_length", "selection"],
     "limits": ["limits", "quality"],
+    **({"draft_length_by_context": ["draft_length_by_context", "selection"]} if "fastvlm" in METHODS else {}),
+    **({"predicted_speedup": ["ceiling"]} if set(FITTED) & set(METHODS) else {}),
     **({"learning_curve": ["learning_curve"]} if TRAINED else {}),
 }
 

@@ -1,7 +1,7 @@
 """Decode rows and costs -> tables."""
 
 TEST_ROWS = decode_rows(METHODS)
-SUMMED = ["speedup", "acceptance", "acceptance_by_context", "acceptance_by_position", "accepted_length", "precision", "cost"]
+SUMMED = ["speedup", "acceptance", "acceptance_by_context", "acceptance_by_position", "accepted_length", "draft_length_by_context", "precision", "cost"]
 SCORED = ["quality", "quality_by_tag", "ranking", "chance"]
 OPTIONAL = {
     "learning_curve": TRAINED,
@@ -12,7 +12,7 @@ OPTIONAL = {
 TABLES = expand(
     "{results}/{table}.csv",
     results=RESULTS,
-    table=[*SUMMED, "selection", *SCORED, "comparison", "limits", *(name for name, wanted in OPTIONAL.items() if wanted)],
+    table=[*SUMMED, "selection", "policies", "ceiling", *SCORED, "comparison", "limits", *(name for name, wanted in OPTIONAL.items() if wanted)],
 )
 
 
@@ -59,6 +59,51 @@ rule tables:
     shell:
         "(fastvlm tables --knobs {params.knobs:q} {params.rows} {params.cost} --selection {input.selection:q}"
         " --output {params.folder:q}) 2>&1 | tee {log:q}"
+
+
+rule policies:
+    message:
+        "Comparing the draft-length policies"
+    input:
+        rows=decode_rows(TUNED),
+        selection=rules.select.output.selection,
+    output:
+        table=table("policies"),
+    log:
+        f"{LOGS}/policies.log",
+    params:
+        rows=lambda wildcards, input: each("--rows", input.rows),
+        knobs=to_json(knobs.quality(CONFIG)),
+        code=code_digest("fastvlm.metrics.policies"),
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    shell:
+        "(fastvlm policies --knobs {params.knobs:q} {params.rows} --selection {input.selection:q} --output {output.table:q}) 2>&1 | tee {log:q}"
+
+
+rule ceiling:
+    message:
+        "Comparing speed-ups with what could be"
+    input:
+        rows=decode_rows(TUNED),
+        cost=expand("{results}/cost/{model}.jsonl", results=RESULTS, model=CONFIG.models),
+        selection=rules.select.output.selection,
+    output:
+        table=table("ceiling"),
+    log:
+        f"{LOGS}/ceiling.log",
+    params:
+        rows=lambda wildcards, input: each("--rows", input.rows),
+        cost=lambda wildcards, input: each("--cost", input.cost),
+        knobs=to_json(knobs.quality(CONFIG)),
+        code=code_digest("fastvlm.metrics.ceiling"),
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    shell:
+        "(fastvlm ceiling --knobs {params.knobs:q} {params.rows} {params.cost} --selection {input.selection:q}"
+        " --output {output.table:q}) 2>&1 | tee {log:q}"
 
 
 rule see:

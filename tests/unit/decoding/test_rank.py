@@ -54,7 +54,7 @@ def slow_log_likelihoods(target, inputs, candidates):
     model, encoder = target.backbone.model, target.backbone.encoder
     found = []
     for candidate in candidates:
-        text = torch.tensor([[*target.backbone.processor.tokenizer.encode(f" {candidate}"), end_token(target)]])
+        text = torch.tensor([[*target.backbone.processor.tokenizer.encode(f" {candidate}", add_special_tokens=False), end_token(target)]])
         if encoder is None:
             logits = model(input_ids=torch.cat((inputs["input_ids"], text), 1), pixel_values=inputs["pixel_values"]).logits
             logits = logits[0, inputs["input_ids"].shape[1] - 1 : -1]

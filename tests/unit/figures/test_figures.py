@@ -42,7 +42,7 @@ def test_axes_are_named_and_titles_say_experiment_and_model(finished, name):
     assert figure.axes[0].get_ylabel()
     for axis in figure.axes:
         assert "llava-small" in axis.get_title()
-        assert name in ("learning_curve", "limits") or "(12 test images)" in axis.get_title()
+        assert name in ("learning_curve", "limits", "predicted_speedup") or "(12 test images)" in axis.get_title()
 
 
 def test_lines_and_bands_of_the_speedups_are_the_table_s(finished):

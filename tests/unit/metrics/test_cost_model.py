@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 
 from fastvlm.data.example import write_manifest
+from fastvlm.decoding.costs import costs_of
+from fastvlm.errors import UserError
 from fastvlm.imitation.network import build_network
 from fastvlm.imitation.store import fingerprint, save_network
 from fastvlm.metrics import cost_model
 from fastvlm.rows import read_rows
 from tests import tiny
+from tests.rows_factory import cost_rows
 
 
 @pytest.mark.parametrize(("examples", "measured"), [(1, 1), (5, 3)])
@@ -23,11 +26,23 @@ def test_rows(tmp_path, checkpoint, monkeypatch, examples, measured):
     card |= {"parameters": count, "bytes": 4 * count}
     save_network(folder, network, card)
     exits = {"ssd": [1, 3], "fastvlm": [2]}
-    knobs = {"model": "m", "device": "cpu", "dtype": "float32", "threads": 1, "draft_lengths": [1, 3], "exit_layers": exits}
-    cost_model.measure(knobs, checkpoint, manifest, [folder], tmp_path / "cost.jsonl")
+    knobs = {"model": "m", "device": "cpu", "dtype": "float32", "threads": 1, "longest_draft": 3, "exit_layers": exits}
+    cost_model.measure(knobs, checkpoint, [manifest], [folder], tmp_path / "cost.jsonl")
     rows = read_rows(tmp_path / "cost.jsonl")
+    assert {row["dataset"] for row in rows} == {"scenes-caption"}
     assert [row["tokens_in_pass"] for row in rows[:4]] == [1, 2, 3, 4]
     drafts = [(row["method"], row["exit_layer"], row["added_parameters"]) for row in rows[4:]]
     assert drafts == [("ssd", 1, 0), ("ssd", 3, 0), ("fastvlm", 2, count)]
     seconds = [row["target_pass_seconds"] for row in rows[:4]] + [row["draft_step_seconds"] for row in rows[4:]]
     assert all(len(of) == measured and min(of) > 0 for of in seconds)
+    assert all(len(row["draft_start_seconds"]) == measured and min(row["draft_start_seconds"]) >= 0 for row in rows[4:])
+
+
+def test_costs_of_a_drafter_are_means_over_examples():
+    rows = cost_rows()
+    costs = costs_of(rows, "scenes-caption", "fastvlm", 1)
+    assert costs.step == pytest.approx(0.0004) and costs.start == 0
+    assert costs.passes == pytest.approx(tuple((0.002 + 0.0001 * k + 0.0025) / 2 for k in range(1, 10)))
+    assert costs.round(2) == pytest.approx(2 * 0.0004 + costs.passes[2])
+    with pytest.raises(UserError, match="no measured cost of fastvlm at exit layer 3 on scenes-caption; run the cost stage again"):
+        costs_of(rows, "scenes-caption", "fastvlm", 3)

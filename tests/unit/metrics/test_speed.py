@@ -54,8 +54,8 @@ def test_select_takes_the_fastest_on_validation(tmp_path):
     slow_down(paths[1], lambda row: (row["exit_layer"], row["draft_length"]) == (2, 1))
     speed.select(paths, tmp_path / "selection.csv")
     assert read_table(tmp_path / "selection.csv") == [
-        {"model": "llava-small", "dataset": "scenes-caption", "method": method, "exit_layer": layer, "draft_length": length}
-        | {"decode_speedup": 3, "examples": 6, "chosen_on": "own"}
+        {"model": "llava-small", "dataset": "scenes-caption", "method": method, "policy": "fixed", "exit_layer": layer}
+        | {"draft_length": length, "decode_speedup": 3, "examples": 6, "chosen_on": "own", "best": 1}
         for method, layer, length in (("ssd", 8, 2), ("fastvlm", 2, 1))
     ]
 

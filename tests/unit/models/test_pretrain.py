@@ -179,6 +179,12 @@ def test_what_was_answered_before_is_found_in_the_prompt(talk, processor, knobs)
     assert said == [f" {answer.rstrip('.') if end == '.' else answer}{end}" for _, answer in SAID.history]
 
 
+def test_t5_reads_an_end_behind_its_prompt_as_its_own_tokenizer_puts_it(talk, processor, knobs):
+    closed = talk.prompt_ids(0)[-1] == processor.tokenizer.eos_token_id
+    assert closed == (knobs["family"] == "blip2-t5")
+    assert all(answer.count(processor.tokenizer.eos_token_id) == 1 for answer in talk.answers[0])
+
+
 def test_a_decoder_that_reads_the_prompt_learns_its_answers_too(talk, processor, knobs):
     backbone = build_backbone(knobs, processor, 2)
     batch = talk.collate([0], talk.answers[0])

@@ -24,7 +24,7 @@ def test_jobs_are_those_of_a_dry_run(name, tmp_path):
 def test_jobs_of_a_hub_model():
     jobs = Counter(list_jobs(experiment()))
     # One a method, for all datasets and splits.
-    assert jobs[Job("decode", "known")] == 6
+    assert jobs[Job("decode", "known")] == 7
     assert jobs[Job("fetch", "known")] == jobs[Job("texts", "known")] == jobs[Job("cost", "known")] == 1
     assert jobs[Job("distill", "known")] == 2
     assert jobs[Job("see")] == 1
@@ -48,22 +48,24 @@ def test_without_fastvlm_nothing_is_distilled():
 
 def test_texts_decoded_of_an_example():
     config = experiment()
-    # Exit layers 1 and 2, each at draft lengths 1 and 4 and beside plain decoding; the others once, beside plain decoding.
-    expected = {"baseline": 2, "generate": 2, "ssd": 6, "fastvlm": 6}
+    # Exit layers 1 and 2, each at draft lengths 1 and 4, with three policies and beside plain decoding; what has neither, once.
+    expected = {"baseline": 2, "generate": 2, "ssd": 12, "fastvlm": 12, "exit-only": 4, "prompt-lookup": 3, "oracle": 6}
     assert {method: decodes_an_example(config, "known", method) for method in expected} == expected
     repeated = experiment(decoding=SMOKE["decoding"] | {"repeats": 3})
-    assert decodes_an_example(repeated, "known", "ssd") == 18
+    assert decodes_an_example(repeated, "known", "ssd") == 36
 
 
 def test_exit_layers_of_a_model_count():
     config = experiment(models={"known": LLAVA | {"exit_layers": {"ssd": [8]}}})
-    assert decodes_an_example(config, "known", "ssd") == 3
+    assert decodes_an_example(config, "known", "ssd") == 6
 
 
 def test_tokens_of_the_decode_jobs():
     # 6 test and 4 validation examples, one of each decoded once more to warm up, at most 16 tokens each.
     counts = {"train": 200, "validation": 4, "test": 6}
-    assert decode_tokens(experiment(), "known", "drawn", counts) == 16 * ((6 + 1) * (2 + 2 + 6 + 4 + 3 + 6) + (4 + 1) * (6 + 4 + 3 + 6))
+    assert decode_tokens(experiment(), "known", "drawn", counts) == 16 * (
+        (6 + 1) * (2 + 2 + 12 + 4 + 3 + 12 + 6) + (4 + 1) * (12 + 4 + 3 + 12 + 6)
+    )
     assert decode_tokens(experiment(), "known", "drawn", counts | {"test": None}) is None
 
 

@@ -1,0 +1,139 @@
+"""The fit stage: draft-length policies from what was observed on validation and what an act costs. Test is never looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastvlm.decoding.calibration import Calibration
+from fastvlm.decoding.costs import Costs, costs_of
+from fastvlm.decoding.policies import Confidence, Context, Fixed, Goodput, Policy
+from fastvlm.errors import UserError
+from fastvlm.rows import read_rows, write_json
+
+Round = Sequence[Any]  # [context, accepted, the drafter's probability of each draft]
+Text = Sequence[Round]
+THRESHOLDS = (0.0, *(step / 20 for step in range(1, 20)), 0.98)
+CURVE_BINS = 6  # of the curve of acceptance by context, each with as many rounds
+FEWEST_ROUNDS = 12  # in such a bin
+NEAR = (1.0, 0.7, 0.85, 1.15)  # of the rate found; what is estimated is not what happens
+SOUGHT = 20  # times that the best rate is sought anew; it rises to its fixed point, mostly in three
+
+
+def fit(knobs: dict[str, Any], observations: Path, costs: Path, output: Path) -> None:
+    """Write a list of fitted policies, one a dataset, exit layer and policy that is no fixed length.
+
+    Knobs: `method`, `datasets` (all that are decoded), `exit_layers`, `longest_draft`. A dataset without validation examples gets what
+    fits the model's other datasets together. Raises `UserError` where nothing was observed.
+    """
+    rows, measured = read_rows(observations), read_rows(costs)
+    fitted = []
+    for exit_layer in knobs["exit_layers"]:
+        seen = [row for row in rows if row["exit_layer"] == exit_layer]
+        if not seen:
+            raise UserError(f"{observations}: nothing at exit layer {exit_layer}; policies need a dataset with validation examples")
+        for dataset in knobs["datasets"]:
+            texts = [row["rounds"] for row in seen if row["dataset"] == dataset] or [row["rounds"] for row in seen]
+            spent = costs_of(measured, dataset, knobs["method"], exit_layer)
+            key = {"dataset": dataset, "exit_layer": exit_layer}
+            fitted += [key | found for found in fit_all(texts, spent, knobs["longest_draft"])]
+    write_json(output, fitted)
+
+
+def fit_all(texts: Sequence[Text], costs: Costs, length: int) -> list[dict[str, Any]]:
+    """The three policies as `load` reads them; drafts are at most `length` long."""
+    return [_confidence(texts, costs, length), _context(texts, costs, length), _goodput(texts, costs, length)]
+
+
+def load(fitted: dict[str, Any]) -> Policy | None:
+    """The policy of a record; None where plain decoding is faster than any drafting."""
+    if fitted["policy"] == "confidence":
+        return Confidence(fitted["length"], fitted["threshold"])
+    if fitted["policy"] == "context":
+        return Context(fitted["begins"], fitted["lengths"])
+    if not fitted["drafts"]:
+        return None
+    costs = Costs(**fitted["costs"] | {"passes": tuple(fitted["costs"]["passes"])})
+    estimate = Calibration(**fitted["estimate"] | {"chances": tuple(fitted["estimate"]["chances"])})
+    return Goodput(fitted["length"], costs, estimate, fitted["rate"])
+
+
+def replay(policy: Policy, texts: Iterable[Text], costs: Costs) -> tuple[int, float]:
+    """Tokens and seconds of the observed rounds, had `policy` decided how much of each draft to verify.
+
+    A draft that is dropped has cost a step. Each text costs a start if any round of it drafts.
+    """
+    tokens, seconds = 0, 0.0
+    for text in texts:
+        policy.start()
+        starts = False
+        for context, accepted, confidences in text:
+            kept, guessed = _kept(policy, context, confidences)
+            stood = min(accepted, kept)
+            policy.learn(kept, stood)
+            tokens += stood + 1
+            seconds += costs.passes[kept] + guessed * costs.step
+            starts |= guessed > 0
+        seconds += starts * costs.start
+    return tokens, seconds
+
+
+def _kept(policy: Policy, context: int, confidences: Sequence[float]) -> tuple[int, int]:
+    """How many of a round's drafts the policy verifies, and for how many it pays."""
+    sought = confidences[: policy.most(context)]
+    if policy.watches:
+        for drafted, confidence in enumerate(sought):
+            if not policy.goes_on():
+                return drafted, drafted
+            if not policy.wants(confidence):
+                return drafted, drafted + 1
+    return len(sought), len(sought)
+
+
+def _rate(policy: Policy, texts: Iterable[Text], costs: Costs) -> float:
+    tokens, seconds = replay(policy, texts, costs)
+    return tokens / seconds if seconds else 0.0
+
+
+def _confidence(texts: Sequence[Text], costs: Costs, length: int) -> dict[str, Any]:
+    best = max(THRESHOLDS, key=lambda threshold: _rate(Confidence(length, threshold), texts, costs))
+    return {"policy": "confidence", "length": length, "threshold": best}
+
+
+def _context(texts: Sequence[Text], costs: Costs, length: int) -> dict[str, Any]:
+    """In each bin of the curve, the draft length that gives the most tokens a second there."""
+    rounds = sorted((one for text in texts for one in text), key=lambda one: one[0])
+    bins = np.array_split(np.arange(len(rounds)), max(1, min(CURVE_BINS, len(rounds) // FEWEST_ROUNDS)))
+    curve: dict[int, int] = {}
+    for members in bins:
+        inside = [rounds[index] for index in members]
+        best = max(range(1, length + 1), key=lambda drafted: _rate(Fixed(drafted), [inside], Costs(costs.step, costs.passes)))
+        curve.setdefault(inside[0][0] if inside else 0, best)
+    return {"policy": "context", "begins": list(curve), "lengths": list(curve.values())}
+
+
+def _goodput(texts: Sequence[Text], costs: Costs, length: int) -> dict[str, Any]:
+    """The rate at which the rule reaches what it assumes, or one near it that reaches more, and whether it beats plain decoding."""
+    tested = [
+        (confidence, context + place, place < accepted)
+        for text in texts
+        for context, accepted, confidences in text
+        for place, confidence in enumerate(confidences[: accepted + 1])
+    ]
+    plain = 1 / costs.passes[0]
+    if not tested:
+        return {"policy": "goodput", "drafts": False}
+    estimate, rate = Calibration.fit(*zip(*tested, strict=True)), plain
+    for _ in range(SOUGHT):
+        reached = _rate(Goodput(length, costs, estimate, rate), texts, Costs(costs.step, costs.passes))
+        if reached <= rate * (1 + 1e-9):
+            break
+        rate = reached
+    reached_at = {rate * near: _rate(Goodput(length, costs, estimate, rate * near), texts, costs) for near in NEAR}
+    rate = max(reached_at, key=reached_at.__getitem__)
+    fitted = {"length": length, "costs": asdict(costs), "estimate": asdict(estimate), "rate": rate}
+    return {"policy": "goodput", "drafts": reached_at[rate] > plain, **fitted}

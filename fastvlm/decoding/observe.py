@@ -1,0 +1,62 @@
+"""The observe stage: what a drafter says on validation, how sure it is, and what stands. Untimed; policies are fitted on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fastvlm.data.example import Example, read_manifest
+from fastvlm.decoding import contenders, speculative
+from fastvlm.decoding.drafters import Drafter
+from fastvlm.decoding.policies import Fixed
+from fastvlm.models.load import load_target
+from fastvlm.models.target import Target
+from fastvlm.progress import progress
+from fastvlm.rows import write_rows
+
+
+class Watched(Fixed):
+    """A fixed draft length that notes each round: [context, accepted, the drafter's probability of each draft]."""
+
+    watches = True
+
+    def start(self) -> None:
+        self.rounds: list[list[Any]] = []
+
+    def most(self, context: int) -> int:
+        self._context, self._confidences = context, []
+        return super().most(context)
+
+    def wants(self, confidence: float) -> bool:
+        self._confidences.append(confidence)
+        return True
+
+    def learn(self, drafted: int, accepted: int) -> None:
+        self.rounds.append([self._context, accepted, self._confidences])
+
+
+@torch.inference_mode()
+def observe(knobs: dict[str, Any], model: Path, manifests: Sequence[Path], imitations: Sequence[Path], output: Path) -> None:
+    """Write one row an exit layer and validation example: its `rounds` at the longest draft length."""
+    torch.set_num_threads(knobs["threads"])
+    target = load_target(model, knobs)
+    drafters = contenders.load_drafters(knobs, target, model, imitations)
+    write_rows(output, _rows(knobs, target, drafters, manifests))
+
+
+def _rows(knobs: dict[str, Any], target: Target, drafters: Sequence[Drafter], manifests: Sequence[Path]) -> Iterator[dict[str, Any]]:
+    for manifest, limit in zip(manifests, knobs["max_new_tokens"], strict=True):
+        for example in progress(read_manifest(manifest, "validation"), f"watching {knobs['method']} on {manifest.stem}"):
+            for drafter in drafters:
+                rounds = _watch(target, drafter, example, length=knobs["longest_draft"], limit=limit)
+                yield {"dataset": manifest.stem, "exit_layer": drafter.exit_layer, "example": example.id, "rounds": rounds}
+
+
+def _watch(target: Target, drafter: Drafter, example: Example, *, length: int, limit: int) -> list[list[Any]]:
+    policy = Watched(length)
+    prefix = target.prefill(target.prepare(example), limit, {drafter.exit_layer})
+    speculative.decode(target.decoder, drafter, prefix, policy=policy, limit=limit, end_tokens=target.end_tokens)
+    return policy.rounds

@@ -1,0 +1,180 @@
+"""How much is drafted: each rule against what it says, and what is fitted against brute force over the same rounds."""
+
+from __future__ import annotations
+
+import json
+import random
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastvlm.data.example import Example, write_manifest
+from fastvlm.decoding.calibration import Calibration
+from fastvlm.decoding.costs import Costs
+from fastvlm.decoding.fit import fit, fit_all, load, replay
+from fastvlm.decoding.observe import observe
+from fastvlm.decoding.policies import Confidence, Context, Fixed, Goodput
+from fastvlm.errors import UserError
+from fastvlm.rows import read_rows, write_rows
+from tests import tiny
+from tests.rows_factory import cost_rows
+
+LONGEST = 8
+CHEAP = Costs(0.0002, tuple(0.002 + 0.00005 * more for more in range(LONGEST + 1)), 0.0003)
+DEAR = Costs(0.003, tuple(0.002 + 0.001 * more for more in range(LONGEST + 1)), 0.0003)
+
+
+def texts_of(seed, *, agreement=0.9, honest=True, texts=30):
+    """Observed rounds of a drafter that is right with the probability that it names, or names one at random."""
+    rng = random.Random(seed)
+    made = []
+    for _ in range(texts):
+        rounds, context = [], 20
+        for _ in range(4):
+            sure = [min(0.999, max(0.001, rng.gauss(agreement, 0.15))) for _ in range(LONGEST)]
+            stood = next((place for place, chance in enumerate(sure) if rng.random() > chance), LONGEST)
+            rounds.append([context, stood, sure if honest else [rng.random() for _ in sure]])
+            context += stood + 1
+        made.append(rounds)
+    return made
+
+
+def rate(policy, texts, costs):
+    tokens, seconds = replay(policy, texts, costs)
+    return tokens / seconds
+
+
+def test_a_context_policy_looks_up_its_bin():
+    policy = Context([10, 20, 30], [2, 5, 7])
+    assert [policy.most(context) for context in (3, 10, 19, 20, 29, 30, 99)] == [2, 2, 2, 5, 5, 7, 7]
+
+
+def test_a_draft_below_the_threshold_is_not_wanted():
+    assert [Confidence(4, 0.5).wants(chance) for chance in (0.49, 0.5, 0.9)] == [False, True, True]
+
+
+def test_replay_counts_tokens_and_seconds_by_hand():
+    rounds = [[[10, 2, [0.9, 0.9, 0.4, 0.9]], [13, 0, [0.3, 0.9, 0.9, 0.9]]]]
+    costs = Costs(1.0, (10.0, 11.0, 12.0, 13.0, 14.0), 0.5)
+    assert replay(Fixed(1), rounds, costs) == (2 + 1, 2 * (1 + 11.0) + 0.5)
+    assert replay(Fixed(4), rounds, costs) == (3 + 1, 2 * (4 + 14.0) + 0.5)
+    # Dropped drafts cost a step: the third of the first round, the first of the second.
+    assert replay(Confidence(4, 0.5), rounds, costs) == (3 + 1, (3 + 12.0) + (1 + 10.0) + 0.5)
+    assert replay(Fixed(0), rounds, costs) == (2, 20.0)
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 999), agreement=st.floats(0.2, 0.97), honest=st.booleans())
+def test_what_is_fitted_is_no_worse_than_any_fixed_length_where_it_was_fitted(seed, agreement, honest):
+    texts = texts_of(seed, agreement=agreement, honest=honest)
+    fitted = {record["policy"]: record for record in fit_all(texts, CHEAP, LONGEST)}
+    fixed = max(rate(Fixed(length), texts, CHEAP) for length in range(1, LONGEST + 1))
+    # The longest length with threshold 0 is one of the candidates; bins choose between all fixed lengths.
+    assert rate(load(fitted["confidence"]), texts, CHEAP) >= rate(Fixed(LONGEST), texts, CHEAP) * (1 - 1e-9)
+    assert rate(load(fitted["context"]), texts, CHEAP) >= 0.97 * fixed
+    goodput = load(fitted["goodput"])
+    assert (rate(goodput, texts, CHEAP) if goodput else 1 / CHEAP.passes[0]) >= 0.95 * fixed
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 999), agreement=st.floats(0.1, 0.97))
+def test_goodput_is_plain_decoding_where_drafting_would_lose(seed, agreement):
+    fitted = fit_all(texts_of(seed, agreement=agreement), DEAR, LONGEST)[2]
+    assert fitted["drafts"] is False and load(fitted) is None
+
+
+def test_goodput_drafts_less_after_drafts_that_fell():
+    policy = Goodput(LONGEST, CHEAP, Calibration(0.0, 1.0, 0.0, (0.8, 0.9)), 1500)
+
+    def drafted_at(confidence):
+        return next((count for count in range(policy.most(30)) if not (policy.goes_on() and policy.wants(confidence))), LONGEST)
+
+    policy.start()
+    before = drafted_at(0.8)
+    for _ in range(20):
+        policy.most(30)
+        assert policy.wants(0.95)
+        policy.learn(1, 0)
+    assert drafted_at(0.8) < before
+    policy.start()
+    assert drafted_at(0.8) == before  # what one text taught is no other text's
+
+
+def test_goodput_does_not_draft_what_it_would_drop():
+    """Where no draft can be sure enough, guessing one costs a step for nothing."""
+    dear = Costs(0.0001, (0.002, 0.0035, 0.005))
+    policy = Goodput(2, dear, Calibration(0.0, 1.0, 0.0, (0.3, 0.6)), 500)
+    policy.start()
+    assert policy.most(30) == 2 and not policy.goes_on()
+
+
+def test_goodput_is_the_best_stopping_rule_of_a_small_world():
+    """Two kinds of drafts, chances known: against every rule 'verify at most a drafts while all are sure, b once one was not'."""
+    costs, rng = Costs(0.0004, tuple(0.002 + 0.0002 * more for more in range(LONGEST + 1))), random.Random(3)
+    texts = []
+    for _ in range(400):
+        sure = [0.95 if rng.random() < 0.7 else 0.3 for _ in range(LONGEST)]
+        texts.append([[20, next((place for place, chance in enumerate(sure) if rng.random() > chance), LONGEST), sure]])
+
+    def reached(rule):
+        tokens = seconds = 0
+        for [[_, accepted, sure]] in texts:
+            kept = next((place for place in range(LONGEST) if not rule(sure[: place + 1])), LONGEST)
+            tokens += min(accepted, kept) + 1
+            seconds += costs.passes[kept] + min(kept + 1, LONGEST) * costs.step
+        return tokens / seconds
+
+    best = max(reached(lambda seen, a=a, b=b: len(seen) <= (a if min(seen) > 0.5 else b)) for a, b in product(range(LONGEST + 1), repeat=2))
+    fitted = load(fit_all(texts, costs, LONGEST)[2])
+    assert rate(fitted, texts, costs) >= 0.98 * best
+
+
+def test_calibration_recovers_the_chances_that_made_the_drafts():
+    rng = np.random.default_rng(1)
+    confidences, contexts = rng.uniform(0.05, 0.95, 20000), rng.integers(10, 200, 20000)
+    true = Calibration(0.4, 0.7, -0.5, ())
+    stood = rng.random(20000) < [true.chance(p, n) for p, n in zip(confidences, contexts, strict=True)]
+    found = Calibration.fit(confidences.tolist(), contexts.tolist(), stood.tolist())
+    for confidence, context in product((0.1, 0.5, 0.9), (20, 100, 180)):
+        assert found.chance(confidence, context) == pytest.approx(true.chance(confidence, context), abs=0.03)
+    assert np.mean(found.chances) == pytest.approx(stood.mean(), abs=0.01)
+
+
+def test_one_draft_fits():
+    assert 0 < Calibration.fit([1.0], [5], [True]).chance(1.0, 5) < 1
+
+
+@pytest.fixture
+def watched(tmp_path, checkpoint):
+    manifest = tmp_path / "scenes-caption.jsonl"
+    write_manifest(manifest, [*tiny.examples(3, "validation"), *tiny.examples(2, "test")])
+    knobs = {"method": "ssd", "device": "cpu", "dtype": "float32", "exit_layers": [1, 2], "longest_draft": 2, "threads": 1}
+    observe(knobs | {"max_new_tokens": [12]}, checkpoint, [manifest], [], tmp_path / "seen.jsonl")
+    return tmp_path / "seen.jsonl"
+
+
+def test_validation_alone_is_observed(watched):
+    rows = read_rows(watched)
+    validation: list[Example] = tiny.examples(3, "validation")
+    assert [(row["example"], row["exit_layer"]) for row in rows] == [(one.id, layer) for one in validation for layer in (1, 2)]
+    for row in rows:
+        for _, accepted, confidences in row["rounds"]:
+            assert accepted <= len(confidences) <= 2 and all(0 < chance <= 1 for chance in confidences)
+
+
+def test_every_dataset_gets_its_policies(tmp_path, watched):
+    costs = [row for dataset in ("scenes-caption", "other") for row in cost_rows(dataset=dataset)]
+    costs += [row | {"exit_layer": layer} for row in costs if row["method"] == "ssd" for layer in (1, 2)]
+    write_rows(tmp_path / "cost.jsonl", costs)
+    knobs = {"method": "ssd", "datasets": ["scenes-caption", "other"], "exit_layers": [1, 2], "longest_draft": 2}
+    fit(knobs, watched, tmp_path / "cost.jsonl", tmp_path / "fitted.json")
+    fitted = json.loads((tmp_path / "fitted.json").read_text())
+    names = ("confidence", "context", "goodput")
+    expected = [(dataset, layer, name) for layer in (1, 2) for dataset in ("scenes-caption", "other") for name in names]
+    assert [(one["dataset"], one["exit_layer"], one["policy"]) for one in fitted] == expected
+    knobs["exit_layers"] = [3]
+    with pytest.raises(UserError, match="nothing at exit layer 3; policies need a dataset with validation examples"):
+        fit(knobs, watched, tmp_path / "cost.jsonl", tmp_path / "fitted.json")
