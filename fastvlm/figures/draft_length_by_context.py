@@ -22,7 +22,7 @@ def figure(tables: Path) -> Figure:
     records = read_table(tables / "draft_length_by_context.csv", "context_low", "context_high", "mean_draft_length")
     records = [record for record in records if record["method"] == METHOD and choice(record) in chosen]
     ylabel = "drafts in a round\n(mean, tokens)"
-    return figure_by_place(records, f"draft length of {METHOD} along the context, by policy", ylabel, _panel)
+    return figure_by_place(records, f"draft length of {METHOD} along the context, by policy", ylabel, _panel, zero=True)
 
 
 def _panel(axis: Axes, records: Sequence[Record], _: dict[str, str]) -> None:
@@ -33,6 +33,5 @@ def _panel(axis: Axes, records: Sequence[Record], _: dict[str, str]) -> None:
         middles = [(record["context_low"] + record["context_high"]) / 2 for record in line]
         look = {"color": colours[policy], "marker": markers[policy], "linestyle": lines[policy]}
         axis.plot(middles, [record["mean_draft_length"] for record in line], label=policy, markersize=3.5, **look)
-    axis.set_ylim(bottom=0)
     axis.set_xlabel("context length when the round begins (tokens)")
     axis.xaxis.set_major_locator(MaxNLocator(7, integer=True))

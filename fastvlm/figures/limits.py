@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fastvlm.figures.style import AT_SELECTED, BLACK, MARKERS, cycle, method_colours, panels, places, shared_legend
+from fastvlm.figures.style import AT_SELECTED, BLACK, MARKERS, cycle, from_zero, method_colours, panels, places, shared_legend
 from fastvlm.metrics.speed import SPEEDS
 from fastvlm.table_file import Record, read_table
 
@@ -34,6 +34,7 @@ def figure(tables: Path) -> Figure:
         unused.set_axis_off()
     for row in grid:
         row[0].set_ylabel("speed-up\n(times plain decoding)")
+    from_zero(grid)
     shared_legend(drawn, axes, columns=3)
     return drawn
 
@@ -54,7 +55,6 @@ def _panel(axis: Axes, pooled: Sequence[Record], short: Sequence[Record]) -> Non
     counts = {_edges(record): record["examples"] for record in pooled}
     axis.set_xticks(range(len(at)), [f"{low}\u2013{high}\nn={counts[low, high]}" for low, high in at], fontsize=7.5)
     axis.set_xlabel("tokens of plain decoding's text")
-    axis.set_ylim(bottom=0)
 
 
 def _line(axis: Axes, line: Sequence[Record], x: Sequence[float], method: str, look: dict) -> None:

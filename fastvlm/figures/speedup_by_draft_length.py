@@ -23,7 +23,7 @@ def figure(tables: Path) -> Figure:
         _ring(axis, [record for record in here if choice(record) in chosen])
 
     ylabel = "decode-only speed-up\n(times plain decoding)"
-    return figure_by_place(records, "speed-up by draft length", ylabel, panel, legend_columns=3)
+    return figure_by_place(records, "speed-up by draft length", ylabel, panel, legend_columns=3, zero=True)
 
 
 def _panel(axis: Axes, records: Sequence[Record], colours: dict[str, str]) -> None:
@@ -41,7 +41,6 @@ def _panel(axis: Axes, records: Sequence[Record], colours: dict[str, str]) -> No
             axis.fill_between(lengths, low, high, color=colours[method], alpha=0.16, linewidth=0)
     axis.axhline(1, color=BLACK, linewidth=0.9, label="plain decoding (1.0)")
     axis.set_xticks(sorted({record["draft_length"] for record in records}))
-    axis.set_ylim(bottom=0)
     axis.set_xlabel("draft length K (tokens)")
 
 

@@ -31,9 +31,9 @@ def _panel(axis: Axes, records: Sequence[Record], colours: dict[str, str]) -> No
                 axis.bar(at + side, record[span], WIDTH, color=colours[record["method"]], hatch=hatch, edgecolor="white", linewidth=0.5)
                 _interval(axis, at + side, record, span)
     axis.axhline(1, color=BLACK, linewidth=0.9, linestyle="--", label="plain decoding (1.0)")
-    axis.set_xticks(range(len(records)), [_tick(record) for record in records])
+    axis.set_xticks(range(len(records)), [_tick(record) for record in records], fontsize=6.5)
     axis.grid(axis="x", visible=False)
-    axis.margins(y=0.12)
+    axis.margins(y=0.16)
 
 
 def _interval(axis: Axes, x: float, record: Record, span: str) -> None:
@@ -41,8 +41,8 @@ def _interval(axis: Axes, x: float, record: Record, span: str) -> None:
     top = value if high is None else high
     if low is not None and high is not None:
         axis.errorbar(x, value, [[max(value - low, 0)], [max(high - value, 0)]], color=BLACK, linewidth=1)
-    axis.annotate(f"{value:.2f}", (x, top), (0, 3), textcoords="offset points", ha="center", va="bottom", fontsize=7.5)
+    axis.annotate(f"{value:.2f}", (x, top), (0, 3), textcoords="offset points", ha="center", va="bottom", fontsize=6.5, rotation=90)
 
 
 def _tick(record: Record) -> str:
-    return "\n".join([record["method"], *setting(record)])
+    return "\n".join([record["method"].replace("-", "-\n"), *setting(record)])

@@ -74,11 +74,11 @@ def panels(rows: int, columns: int, title: str, *, share: Literal["row", "none"]
 
 
 def figure_by_place(
-    records: Sequence[Record], title: str, ylabel: str, panel: Panel, *, legend_columns: int = 4, selected: bool = False
+    records: Sequence[Record], title: str, ylabel: str, panel: Panel, *, legend_columns: int = 4, selected: bool = False, zero: bool = False
 ) -> Figure:
     """A row of panels for each model, one for each dataset, drawn by `panel(axis, its records, colour of each method)`.
 
-    `selected`: the records are those of one setting a method, which the panel's title names.
+    `selected`: the records are those of one setting a method, which the panel's title names; `zero`: y begins at 0.
     """
     models, datasets = places(records)
     colours = method_colours(records)
@@ -89,8 +89,16 @@ def figure_by_place(
             panel(axis, here, colours)
             axis.set_title(place_title(model, dataset, here) + (f"\n{settings(here)}" if selected else ""))
         axes[0].set_ylabel(ylabel)
+    if zero:
+        from_zero(grid)
     shared_legend(drawn, [axis for axes in grid for axis in axes], columns=legend_columns)
     return drawn
+
+
+def from_zero(grid: Sequence[Sequence[Axes]]) -> None:
+    """Let the shared y axis of each row begin at 0 and end above all its panels: only when all are drawn is it known where."""
+    for row in grid:
+        row[0].set_ylim(bottom=0)
 
 
 def places(records: Sequence[Record]) -> tuple[list[str], list[str]]:
