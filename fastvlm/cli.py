@@ -93,7 +93,7 @@ def decode(
     """Decode datasets with a method at each of its settings, timed against plain decoding of the same example."""
     from fastvlm.decoding.run import decode as run
 
-    run(_parse(knobs), model, manifest, imitation or [], policies, output)
+    run(_parse(knobs), model, manifest, imitation or [], output, policies)
 
 
 @app.command()

@@ -115,6 +115,15 @@ class Config(Knobs):
     judge: Judge | None = Field(default=None, description="who scores free answers to open questions; left out or null: nobody")
 
     @model_validator(mode="after")
+    def _drafts_fit_into_texts(self) -> Config:
+        longest, room = max(self.decoding.draft_lengths), max(dataset.max_new_tokens for dataset in self.datasets.values())
+        if longest >= room:
+            raise ValueError(
+                f"decoding.draft_lengths: found {longest}, expected less than the longest text, {room} tokens (max_new_tokens)"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _exits_are_inside(self) -> Config:
         for name, model in self.models.items():
             for method, knobs in self.methods.configured().items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -19,6 +20,7 @@ from fastvlm.decoding.drafters import Drafter
 from fastvlm.decoding.replay import Replay
 from fastvlm.decoding.stopwatch import timed
 from fastvlm.decoding.units import Units
+from fastvlm.errors import UserError
 from fastvlm.models.checkpoint import checkpoint_files, checkpoint_folder
 from fastvlm.models.load import load_target
 from fastvlm.models.target import Target
@@ -27,7 +29,7 @@ from fastvlm.progress import progress
 
 @torch.inference_mode()
 def decode(
-    knobs: dict[str, Any], model: Path, manifests: Sequence[Path], imitations: Sequence[Path], policies: Path | None, output: Path
+    knobs: dict[str, Any], model: Path, manifests: Sequence[Path], imitations: Sequence[Path], output: Path, policies: Path | None = None
 ) -> None:
     """Write `<dataset>.jsonl` into the folder `output`, one a manifest: one row an example, exit layer, policy and draft length.
 
@@ -40,11 +42,21 @@ def decode(
     drafters = contenders.load_drafters(knobs, target, model, imitations)
     networks = [folder / "network.safetensors" for folder in imitations]
     fitted = json.loads(policies.read_text()) if policies else []
+    _refuse_unfitted(knobs, fitted, manifests)
     units = Units(output, knobs | {"fitted": fitted}, [*checkpoint_files(checkpoint_folder(model)), *networks])
     for manifest, limit in zip(manifests, knobs["max_new_tokens"], strict=True):
         own = [record for record in fitted if record["dataset"] == manifest.stem and record["policy"] in knobs["policies"]]
         units.write(manifest, limit, _rows(knobs, target, drafters, own, manifest, limit))
     units.forget_others()
+
+
+def _refuse_unfitted(knobs: dict[str, Any], fitted: Sequence[dict[str, Any]], manifests: Sequence[Path]) -> None:
+    """Raise `UserError` where a policy has no fitted curve for a dataset and exit layer."""
+    known = {(record["policy"], record["dataset"], record["exit_layer"]) for record in fitted}
+    for policy, manifest, exit_layer in product(knobs["policies"], manifests, knobs["exit_layers"]):
+        if (policy, manifest.stem, exit_layer) not in known:
+            where = f"{knobs['method']} at exit layer {exit_layer} on {manifest.stem}"
+            raise UserError(f"policy '{policy}' was not fitted for {where}; run the observe, cost and fit stages first")
 
 
 def _rows(

@@ -72,6 +72,7 @@ WRONG = [
     ("decoding.draft_lengths", [2, 1], "decoding.draft_lengths: found [2, 1], expected distinct numbers in ascending order"),
     ("decoding.draft_lengths", [1, 1], "decoding.draft_lengths: found [1, 1], expected distinct numbers in ascending order"),
     ("decoding.draft_lengths", [], "decoding.draft_lengths: found [], expected at least one item"),
+    ("decoding.draft_lengths", [4, 128], "decoding.draft_lengths: found 128, expected less than the longest text, 128 tokens"),
     ("decoding.draft_lengths", 4, "decoding.draft_lengths: found 4, expected a list"),
     ("methods", {"baseline": {}, "exit-only": {}}, "methods.exit-only: found no fastvlm, expected both"),
     ("methods.ssd.exit_layers", [4, 24], f"methods.ssd.exit_layers: found 24, expected 1 to 23, as {MODEL} has 24 layers"),

@@ -14,11 +14,12 @@ from fastvlm.decoding.trace import Trace
 from fastvlm.errors import UserError
 from fastvlm.imitation.network import build_network
 from fastvlm.imitation.store import fingerprint, save_network
+from fastvlm.rows import read_rows
 from tests import tiny
 
 KNOBS = {
     "experiment": "tiny", "model": "tiny-llava", "splits": ["test"], "device": "cpu", "dtype": "float32",
-    "threads": 1, "draft_lengths": [1, 3], "warmup": 1, "repeats": 2, "max_new_tokens": [12],
+    "threads": 1, "draft_lengths": [1, 3], "exit_layers": [], "policies": [], "warmup": 1, "repeats": 2, "max_new_tokens": [12],
 }  # fmt: skip
 
 
@@ -151,3 +152,27 @@ def test_two_runs_differ_in_timing_only(tmp_path, checkpoint, manifest):
     untimed = [{key: value for key, value in row.items() if not key.endswith("seconds")} for row in first]
     assert untimed == [{key: value for key, value in row.items() if not key.endswith("seconds")} for row in second]
     assert torch.is_grad_enabled() is False
+
+
+def test_a_policy_without_its_curve_is_refused_before_anything_is_decoded(tmp_path, checkpoint, manifest):
+    with pytest.raises(UserError, match="policy 'goodput' was not fitted for ssd at exit layer 1 on scenes-caption; run the observe, cost"):
+        run(tmp_path, checkpoint, manifest, method="ssd", exit_layers=[1], policies=["goodput"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_fitted_policies_are_settings_of_their_own(tmp_path, checkpoint, manifest):
+    dataset = {"dataset": manifest.stem, "exit_layer": 1}
+    fitted = [
+        dataset | {"policy": "confidence", "length": 3, "threshold": 0.4},
+        dataset | {"policy": "context", "begins": [0], "lengths": [2]},
+        dataset | {"policy": "goodput", "drafts": False},
+    ]
+    (tmp_path / "fitted.json").write_text(json.dumps(fitted))
+    names = ["confidence", "context", "goodput"]
+    knobs = KNOBS | {"method": "ssd", "exit_layers": [1], "policies": names}
+    decode(knobs, checkpoint, [manifest], [], tmp_path / "rows", tmp_path / "fitted.json")
+    rows = read_rows(tmp_path / "rows" / manifest.name)
+    settings = dict.fromkeys((row["policy"], row["draft_length"]) for row in rows)
+    assert list(settings) == [("fixed", 1), ("fixed", 3), *((name, 3) for name in names)]
+    assert all(row["equal_to_baseline"] for row in rows)
+    assert all(drafted == 0 for row in rows if row["policy"] == "goodput" for _, drafted, _ in row["passes"])
