@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,8 +15,14 @@ from fastvlm.decoding.policies import Confidence, Context, Fixed, Goodput, Polic
 from fastvlm.errors import UserError
 from fastvlm.rows import read_rows, write_json
 
-Round = Sequence[Any]  # [context, accepted, the drafter's probability of each draft]
-Text = Sequence[Round]
+
+class Text(NamedTuple):
+    """The `rounds` of an observed text: [context, accepted, the drafter's probability of each draft]."""
+
+    rounds: Sequence[Sequence[Any]]
+    ends_in_draft: bool = False
+
+
 THRESHOLDS = (0.0, *(step / 20 for step in range(1, 20)), 0.98)
 CURVE_BINS = 6  # of the curve of acceptance by context, each with as many rounds
 FEWEST_ROUNDS = 12  # in such a bin
@@ -37,7 +43,8 @@ def fit(knobs: dict[str, Any], observations: Path, costs: Path, output: Path) ->
         if not seen:
             raise UserError(f"{observations}: nothing at exit layer {exit_layer}; policies need a dataset with validation examples")
         for dataset in knobs["datasets"]:
-            texts = [row["rounds"] for row in seen if row["dataset"] == dataset] or [row["rounds"] for row in seen]
+            texts = [Text(row["rounds"], row["ends_in_draft"]) for row in seen if row["dataset"] == dataset]
+            texts = texts or [Text(row["rounds"], row["ends_in_draft"]) for row in seen]
             spent = costs_of(measured, dataset, knobs["method"], exit_layer)
             key = {"dataset": dataset, "exit_layer": exit_layer}
             fitted += [key | found for found in fit_all(texts, spent, knobs["longest_draft"])]
@@ -71,11 +78,12 @@ def replay(policy: Policy, texts: Iterable[Text], costs: Costs) -> tuple[int, fl
     for text in texts:
         policy.start()
         starts = False
-        for context, accepted, confidences in text:
+        for number, (context, accepted, confidences) in enumerate(text.rounds, start=1):
             kept, guessed = _kept(policy, context, confidences)
             stood = min(accepted, kept)
             policy.learn(kept, stood)
-            tokens += stood + 1
+            ended = text.ends_in_draft and number == len(text.rounds) and stood == accepted
+            tokens += stood + (not ended)
             seconds += costs.passes[kept] + guessed * costs.step
             starts |= guessed > 0
         seconds += starts * costs.start
@@ -106,12 +114,12 @@ def _confidence(texts: Sequence[Text], costs: Costs, length: int) -> dict[str, A
 
 def _context(texts: Sequence[Text], costs: Costs, length: int) -> dict[str, Any]:
     """In each bin of the curve, the draft length that gives the most tokens a second there."""
-    rounds = sorted((one for text in texts for one in text), key=lambda one: one[0])
+    rounds = sorted((one for text in texts for one in text.rounds), key=lambda one: one[0])
     bins = np.array_split(np.arange(len(rounds)), max(1, min(CURVE_BINS, len(rounds) // FEWEST_ROUNDS)))
     curve: dict[int, int] = {}
     for members in bins:
         inside = [rounds[index] for index in members]
-        best = max(range(1, length + 1), key=lambda drafted: _rate(Fixed(drafted), [inside], Costs(costs.step, costs.passes)))
+        best = max(range(1, length + 1), key=lambda drafted: _rate(Fixed(drafted), [Text(inside)], Costs(costs.step, costs.passes)))
         curve.setdefault(inside[0][0] if inside else 0, best)
     return {"policy": "context", "begins": list(curve), "lengths": list(curve.values())}
 
@@ -121,7 +129,7 @@ def _goodput(texts: Sequence[Text], costs: Costs, length: int) -> dict[str, Any]
     tested = [
         (confidence, context + place, place < accepted)
         for text in texts
-        for context, accepted, confidences in text
+        for context, accepted, confidences in text.rounds
         for place, confidence in enumerate(confidences[: accepted + 1])
     ]
     plain = 1 / costs.passes[0]

@@ -40,7 +40,10 @@ class Watched(Fixed):
 
 @torch.inference_mode()
 def observe(knobs: dict[str, Any], model: Path, manifests: Sequence[Path], imitations: Sequence[Path], output: Path) -> None:
-    """Write one row an exit layer and validation example: its `rounds` at the longest draft length."""
+    """Write one row an exit layer and validation example: its `rounds` at the longest draft length, and whether the text ends in a draft.
+
+    What ends in an accepted draft gets no token of the full model's behind it.
+    """
     torch.set_num_threads(knobs["threads"])
     target = load_target(model, knobs)
     drafters = contenders.load_drafters(knobs, target, model, imitations)
@@ -51,12 +54,13 @@ def _rows(knobs: dict[str, Any], target: Target, drafters: Sequence[Drafter], ma
     for manifest, limit in zip(manifests, knobs["max_new_tokens"], strict=True):
         for example in progress(read_manifest(manifest, "validation"), f"watching {knobs['method']} on {manifest.stem}"):
             for drafter in drafters:
-                rounds = _watch(target, drafter, example, length=knobs["longest_draft"], limit=limit)
-                yield {"dataset": manifest.stem, "exit_layer": drafter.exit_layer, "example": example.id, "rounds": rounds}
+                seen = _watch(target, drafter, example, length=knobs["longest_draft"], limit=limit)
+                yield {"dataset": manifest.stem, "exit_layer": drafter.exit_layer, "example": example.id, **seen}
 
 
-def _watch(target: Target, drafter: Drafter, example: Example, *, length: int, limit: int) -> list[list[Any]]:
+def _watch(target: Target, drafter: Drafter, example: Example, *, length: int, limit: int) -> dict[str, Any]:
     policy = Watched(length)
     prefix = target.prefill(target.prepare(example), limit, {drafter.exit_layer})
-    speculative.decode(target.decoder, drafter, prefix, policy=policy, limit=limit, end_tokens=target.end_tokens)
-    return policy.rounds
+    trace = speculative.decode(target.decoder, drafter, prefix, policy=policy, limit=limit, end_tokens=target.end_tokens)
+    given = sum(accepted + 1 for _, accepted, _ in policy.rounds)
+    return {"rounds": policy.rounds, "ends_in_draft": given > len(trace.tokens) - 1}

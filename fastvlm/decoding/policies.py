@@ -91,8 +91,8 @@ class Goodput(Policy):
 
     def __init__(self, length: int, costs: Costs, estimate: Calibration, rate: float):
         self.length, self.estimate = length, estimate
-        self._step = rate * costs.step
         self._longer = [rate * (after - before) for before, after in pairwise(costs.passes)]
+        self._worth = [_least(estimate.chances, longer, rate * costs.step) for longer in self._longer]
 
     def start(self) -> None:
         self._stood = self._expected = 0.0
@@ -102,9 +102,7 @@ class Goodput(Policy):
         return min(self.length, len(self._longer))
 
     def goes_on(self) -> bool:
-        longer, alive, trust = self._longer[len(self._chances)], self._alive, self._trust()
-        gains = (max(0.0, alive * min(1.0, trust * chance) - longer) for chance in self.estimate.chances)
-        return sum(gains) >= self._step * len(self.estimate.chances)
+        return self._alive * self._trust() >= self._worth[len(self._chances)]
 
     def wants(self, confidence: float) -> bool:
         chance = self.estimate.chance(confidence, self._context + len(self._chances))
@@ -122,3 +120,15 @@ class Goodput(Policy):
     def _trust(self) -> float:
         """By how much more drafts stood in this text than was expected of them."""
         return (self.TRUST + self._stood) / (self.TRUST + self._expected)
+
+
+def _least(chances: Sequence[float], longer: float, step: float) -> float:
+    """The least chance that all drafts so far stand at which one more draft is worth its step: where the mean of
+    max(0, alive * chance - longer) reaches `step`. It may be above 1: never. Found by halving, once, as each draft asks for it.
+    """
+    low, high = 0.0, 2.0
+    for _ in range(30):
+        middle = (low + high) / 2
+        gain = sum(max(0.0, middle * chance - longer) for chance in chances) / max(1, len(chances))
+        low, high = (low, middle) if gain >= step else (middle, high)
+    return high

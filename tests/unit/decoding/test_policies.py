@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fastvlm.data.example import Example, write_manifest
 from fastvlm.decoding.calibration import Calibration
 from fastvlm.decoding.costs import Costs
-from fastvlm.decoding.fit import fit, fit_all, load, replay
+from fastvlm.decoding.fit import Text, fit, fit_all, load, replay
 from fastvlm.decoding.observe import observe
 from fastvlm.decoding.policies import Confidence, Context, Fixed, Goodput
 from fastvlm.errors import UserError
@@ -38,7 +38,7 @@ def texts_of(seed, *, agreement=0.9, honest=True, texts=30):
             stood = next((place for place, chance in enumerate(sure) if rng.random() > chance), LONGEST)
             rounds.append([context, stood, sure if honest else [rng.random() for _ in sure]])
             context += stood + 1
-        made.append(rounds)
+        made.append(Text(rounds))
     return made
 
 
@@ -57,13 +57,22 @@ def test_a_draft_below_the_threshold_is_not_wanted():
 
 
 def test_replay_counts_tokens_and_seconds_by_hand():
-    rounds = [[[10, 2, [0.9, 0.9, 0.4, 0.9]], [13, 0, [0.3, 0.9, 0.9, 0.9]]]]
+    rounds = [Text([[10, 2, [0.9, 0.9, 0.4, 0.9]], [13, 0, [0.3, 0.9, 0.9, 0.9]]])]
     costs = Costs(1.0, (10.0, 11.0, 12.0, 13.0, 14.0), 0.5)
     assert replay(Fixed(1), rounds, costs) == (2 + 1, 2 * (1 + 11.0) + 0.5)
     assert replay(Fixed(4), rounds, costs) == (3 + 1, 2 * (4 + 14.0) + 0.5)
     # Dropped drafts cost a step: the third of the first round, the first of the second.
     assert replay(Confidence(4, 0.5), rounds, costs) == (3 + 1, (3 + 12.0) + (1 + 10.0) + 0.5)
     assert replay(Fixed(0), rounds, costs) == (2, 20.0)
+    # What ends with an accepted draft gets no token of the full model's behind it: one pass gave one token, as without drafting.
+    word = [Text([[10, 1, [0.9]]], ends_in_draft=True)]
+    assert replay(Fixed(4), word, costs) == (1, 1 + 11.0 + 0.5)
+    assert replay(Fixed(0), word, costs) == (1, 10.0)
+
+
+def test_goodput_drafts_nothing_where_texts_are_one_word_and_an_end():
+    texts = [Text([[20, 1, [0.99]]], ends_in_draft=True)] * 20
+    assert load(fit_all(texts, CHEAP, LONGEST)[2]) is None
 
 
 @settings(deadline=None, max_examples=25)
@@ -117,11 +126,11 @@ def test_goodput_is_the_best_stopping_rule_of_a_small_world():
     texts = []
     for _ in range(400):
         sure = [0.95 if rng.random() < 0.7 else 0.3 for _ in range(LONGEST)]
-        texts.append([[20, next((place for place, chance in enumerate(sure) if rng.random() > chance), LONGEST), sure]])
+        texts.append(Text([[20, next((place for place, chance in enumerate(sure) if rng.random() > chance), LONGEST), sure]]))
 
     def reached(rule):
         tokens = seconds = 0
-        for [[_, accepted, sure]] in texts:
+        for [[_, accepted, sure]], _ in texts:
             kept = next((place for place in range(LONGEST) if not rule(sure[: place + 1])), LONGEST)
             tokens += min(accepted, kept) + 1
             seconds += costs.passes[kept] + min(kept + 1, LONGEST) * costs.step
