@@ -42,8 +42,8 @@ def _lines(knobs: Mapping[str, Any], runs: Runs, drafting: Sequence[Setting], le
     measured = {s: [(row, lengths[s.model, s.dataset, row["example"]]) for row in runs[s]] for s in drafting}
     for setting, of in measured.items():
         yield from (setting._asdict() | record for record in _bins(knobs, of))
-    for (experiment, model, method, policy), settings in group(drafting, "experiment", "model", "method", "policy").items():
-        pooled = Setting(experiment, model, "", method, policy, None, None)._asdict()
+    for (experiment, model, method), settings in group(drafting, "experiment", "model", "method").items():
+        pooled = Setting(experiment, model, "", method, "", None, None)._asdict()
         yield from (pooled | record for record in _bins(knobs, [pair for setting in settings for pair in measured[setting]]))
 
 

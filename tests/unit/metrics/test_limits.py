@@ -11,7 +11,7 @@ from fastvlm.table_file import read_table, write_table
 from tests.rows_factory import write_decode_files
 
 KNOBS = {"seed": 1, "resamples": 50, "confidence": 0.9}
-CHOSEN = {"model": "llava-small", "decode_speedup": 2.0, "examples": 4}
+CHOSEN = {"model": "llava-small", "policy": "fixed", "decode_speedup": 2.0, "examples": 4, "best": 1}
 
 
 @pytest.mark.parametrize(
