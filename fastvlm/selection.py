@@ -27,14 +27,15 @@ def choice(record: Record) -> tuple:
     return tuple(record[column] for column in CHOICE)
 
 
-def keep_selected(records: Sequence[Record], selection: Sequence[Record]) -> list[Record]:
+def keep_selected(records: Sequence[Record], selection: Sequence[Record], *, all_of: bool = True) -> list[Record]:
     """The records of the selected settings, and those of methods that have one setting only.
 
-    Raises `UserError` where a method with several has no selected one, or the selected one has no record.
+    Raises `UserError` where a method with several has no selected one, or the selected one has no record, unless `all_of` is false: of
+    what is drafted there is no record where a policy drafts nothing.
     """
     chosen = {choice(record) for record in selection}
     kept = [record for record in records if record["method"] not in TUNED or choice(record) in chosen]
     absent = {choice(record)[:3] for record in records} - {choice(record)[:3] for record in kept}
-    if absent:
+    if absent and all_of:
         raise UserError(f"selection.csv: no line fits {'/'.join(min(absent))}; run the select stage again")
     return kept

@@ -19,7 +19,7 @@ FEW = 20
 def figure(tables: Path) -> Figure:
     """Reads `acceptance_by_context.csv` and `selection.csv`; a bin of fewer than `FEW` drafts is drawn hollow, off the line."""
     records = read_table(tables / "acceptance_by_context.csv", "context_low", "context_high", "drafted", "acceptance_rate")
-    records = keep_selected(records, read_selection(tables / "selection.csv"))
+    records = keep_selected(records, read_selection(tables / "selection.csv"), all_of=False)
     ylabel = "acceptance rate\n(accepted / drafted)"
     return figure_by_place(records, f"acceptance by context length{AT_SELECTED}", ylabel, _panel, legend_columns=3, selected=True)
 

@@ -15,7 +15,9 @@ from fastvlm.table_file import Record, read_table
 
 def figure(tables: Path) -> Figure:
     """Reads `accepted_length.csv` and `selection.csv`."""
-    records = keep_selected(read_table(tables / "accepted_length.csv", "accepted", "passes"), read_selection(tables / "selection.csv"))
+    records = keep_selected(
+        read_table(tables / "accepted_length.csv", "accepted", "passes"), read_selection(tables / "selection.csv"), all_of=False
+    )
     return figure_by_place(records, f"accepted drafts by target pass{AT_SELECTED}", "target passes (%)", _panel, selected=True)
 
 

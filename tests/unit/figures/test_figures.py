@@ -123,3 +123,12 @@ def test_an_empty_table_leaves_no_figure(finished, tmp_path):
     with pytest.raises(UserError, match="no line to draw"):
         draw("accepted_length", tmp_path, tmp_path / "a.png")
     assert not list(tmp_path.glob("*.p*"))
+
+
+def test_a_policy_that_drafts_nothing_has_no_line(finished, tmp_path):
+    for name in ("acceptance_by_context", "selection"):
+        records = read_table(finished / f"{name}.csv")
+        kept = [record for record in records if name == "selection" or record["method"] != "fastvlm"]
+        write_table(tmp_path / f"{name}.csv", tuple(records[0]), kept)
+    drawn = {text.get_text() for text in acceptance_by_context.figure(tmp_path).legends[0].get_texts()}
+    assert "ssd" in drawn and "fastvlm" not in drawn

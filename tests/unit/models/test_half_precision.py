@@ -8,6 +8,7 @@ import torch
 from fastvlm.decoding import autoregressive, speculative
 from fastvlm.decoding.compare import outcome
 from fastvlm.decoding.drafters import EarlyExit
+from fastvlm.decoding.policies import Fixed
 from fastvlm.decoding.replay import Replay
 from fastvlm.errors import UserError
 from tests import tiny
@@ -66,7 +67,7 @@ def test_what_differs_differs_at_close_logits_only(half, method):
         inputs = half.prepare(example)
         prefix = half.prefill(inputs, 20, {2})
         plain = Replay(half, inputs, autoregressive.decode(half.decoder, prefix, limit=20, end_tokens=NOTHING_ENDS).tokens)
-        settings = {"draft_length": 3, "limit": 20, "end_tokens": NOTHING_ENDS}
+        settings = {"policy": Fixed(3), "limit": 20, "end_tokens": NOTHING_ENDS}
         row = outcome(half, speculative.decode(half.decoder, drafter, prefix, **settings), plain)
         assert row["output_tokens"] == 20
         assert plain.logits.argmax(-1).tolist() == plain.tokens
