@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -315,7 +316,9 @@ def main() -> None:
         app()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.stdout.flush(), sys.stderr.flush()
+        # At once: a thread that still reads Parquet ahead would have the interpreter's end abort the process.
+        os._exit(2)
 
 
 def _parse(knobs: str) -> dict[str, Any]:
