@@ -35,14 +35,18 @@ class Corpus:
         self._replies = [_replies(tokenizer, prompt_parts(family, example), len(prompts[texts[i]])) for i, example in enumerate(examples)]
         self._replies = [self._replies[i] for i in order]
         self._lengths = [lengths[i] for i in order]
-        self._pixels = torch.cat([_pixel_values(processor, example) for example in progress(self.examples, "reading pictures")])
+        shown = {example.sha256: example for example in self.examples}
+        self._pictures = {sha256: place for place, sha256 in enumerate(shown)}
+        self._pixels = torch.cat(
+            [_pixel_values(processor, example) for example in progress(shown.values(), "reading pictures", len(shown))]
+        )
 
     def __len__(self) -> int:
         return len(self.examples)
 
     def pixels(self, rows: Sequence[int]) -> Tensor:
         """[len(rows), 3, height, width]."""
-        return self._pixels[list(rows)]
+        return self._pixels[[self._pictures[self.examples[row].sha256] for row in rows]]
 
     def prompt_ids(self, row: int) -> list[int]:
         """The prompt with one placeholder an image token."""

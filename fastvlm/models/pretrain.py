@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from transformers import ProcessorMixin
 from fastvlm.data.example import Example, read_manifest
 from fastvlm.data.prompts import prompt_text
 from fastvlm.errors import UserError
-from fastvlm.models.backbone import UNLABELLED, Backbone, Batch
+from fastvlm.models.backbone import UNLABELLED, Backbone, Batch, DecoderOnly
 from fastvlm.models.corpus import Corpus
 from fastvlm.models.device import resolve_device
+from fastvlm.models.families import FAMILIES
 from fastvlm.models.training import Stage, run_stage
 from fastvlm.models.training_state import TrainingState, fingerprint
 from fastvlm.models.words import WordNaming, word_loss
@@ -39,7 +41,7 @@ def pretrain(knobs: dict[str, Any], manifests: list[Path], output: Path) -> None
     if not examples:
         raise UserError(f"{', '.join(map(str, manifests))}: no train example; expected some in at least one dataset")
     processor = build_processor(knobs, tokenizer_texts(examples, knobs["family"]))
-    corpus = Corpus(examples, processor, knobs["family"])
+    corpus = Corpus(lessons(examples, knobs["family"]), processor, knobs["family"])
     task = fingerprint(knobs, manifests, code_digest("fastvlm.models.pretrain"))
     state = TrainingState.find(output / ".checkpoint" / "state.pt", task)
     save(train(knobs, processor, corpus, state), output)
@@ -100,6 +102,35 @@ def sentence_loss(backbone: Backbone, batch: Batch, *, precision: str) -> Tensor
         spoken = labels != UNLABELLED
         logits = backbone.logits(hidden[spoken])
     return F.cross_entropy(logits.float(), labels[spoken])
+
+
+def lessons(examples: list[Example], family: str) -> list[Example]:
+    """What is learned from the examples: of a dialogue, every round.
+
+    A decoder that reads the prompt learns the answers that stand in it as well. Where an encoder reads it only the last is learned, so
+    each round before becomes an example of its own.
+    """
+    if issubclass(FAMILIES[family], DecoderOnly):
+        return examples
+    return [lesson for example in examples for lesson in rounds_of(example)]
+
+
+def rounds_of(example: Example) -> list[Example]:
+    """A dialogue's example as one a round, from the first to its own; any other example as it is."""
+    if not example.dialogue:
+        return [example]
+    history = example.dialogue.history
+    before = [
+        replace(
+            example,
+            id=f"{example.id}-{number}",
+            prompt=asked,
+            references=(said,),
+            dialogue=replace(example.dialogue, history=history[:number]),
+        )
+        for number, (asked, said) in enumerate(history)
+    ]
+    return [*before, example]
 
 
 def tokenizer_texts(examples: list[Example], family: str) -> list[str]:

@@ -14,7 +14,7 @@ from fastvlm.errors import UserError
 from fastvlm.models import pretrain as stage
 from fastvlm.models.backbone import UNLABELLED
 from fastvlm.models.corpus import Corpus
-from fastvlm.models.pretrain import pretrain
+from fastvlm.models.pretrain import lessons, pretrain
 from fastvlm.models.training import schedule
 from fastvlm.models.words import WordNaming
 from fastvlm.models.zoo import build_backbone, build_processor, grow
@@ -197,6 +197,25 @@ def test_a_decoder_that_reads_the_prompt_learns_its_answers_too(talk, processor,
         # A label stands where the token before it was read.
         read = torch.tensor((batch.prompts[0] + batch.answers[0])[1:])
         assert torch.equal(labels[labels != UNLABELLED], read[: len(labels)][labels[: len(read)] != UNLABELLED])
+
+
+def test_a_dialogue_is_learned_round_by_round_where_an_encoder_reads_it(knobs):
+    said = replace(*tiny.examples(1, "train"), dialogue=SAID, prompt="How many?", references=("Two.",))
+    learned = lessons([said], knobs["family"])
+    assert learned[-1] == said
+    if knobs["family"] == "blip2-t5":
+        rounds = [(one.prompt, *one.references, len(one.dialogue.history)) for one in learned]
+        assert rounds == [("Is it red?", "Yes, a red star.", 0), ("Where?", "At the top", 1), ("How many?", "Two.", 2)]
+    else:
+        assert len(learned) == 1
+
+
+def test_a_picture_that_many_rounds_speak_of_is_held_once(processor, knobs):
+    one, other = tiny.examples(2, "train")
+    corpus = Corpus([one, replace(one, id="again"), other], processor, knobs["family"])
+    pixels = {example.id: corpus.pixels([row])[0] for row, example in enumerate(corpus.examples)}
+    assert torch.equal(pixels[one.id], pixels["again"]) and not torch.equal(pixels[one.id], pixels[other.id])
+    assert len(corpus._pixels) == 2
 
 
 def test_noisy_or_against_the_product(knobs, processor, corpus):
