@@ -41,7 +41,9 @@ class TrainingStage(Knobs):
 class Training(Knobs):
     """How a small model learns to see and speak."""
 
-    precision: Literal["float32", "bfloat16"] = Field(description="arithmetic of the forward pass; weights stay float32")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        description="arithmetic of the forward pass; weights stay float32; auto: bfloat16 where the device multiplies in it, else float32"
+    )
     threads: Count = Field(description="CPU threads of a training, count; the weights depend on it")
     batch: Count = Field(description="examples a step, count at most")
     batch_tokens: Count = Field(description="tokens a step, padding included, count at most; what longer texts leave of a batch is dropped")

@@ -19,3 +19,14 @@ def resolve_device(name: str) -> torch.device:
 
 def resolve_dtype(name: str) -> torch.dtype:
     return {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16, "float64": torch.float64}[name]
+
+
+def resolve_precision(name: str, device: torch.device) -> str:
+    """`auto` is bfloat16 where the device multiplies in it, else float32: a processor that only emulates it takes twenty times as long."""
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = any(torch.cpu.get_capabilities().get(unit) for unit in ("avx512_bf16", "amx_bf16"))
+    return "bfloat16" if native else "float32"

@@ -18,7 +18,7 @@ from fastvlm.data.prompts import prompt_text
 from fastvlm.errors import UserError
 from fastvlm.models.backbone import UNLABELLED, Backbone, Batch, DecoderOnly
 from fastvlm.models.corpus import Corpus
-from fastvlm.models.device import resolve_device
+from fastvlm.models.device import resolve_device, resolve_precision
 from fastvlm.models.families import FAMILIES
 from fastvlm.models.training import Stage, run_stage
 from fastvlm.models.training_state import TrainingState, fingerprint
@@ -35,6 +35,8 @@ def pretrain(knobs: dict[str, Any], manifests: list[Path], output: Path) -> None
 
     Killed and started again with the same knobs and data, it goes on from its last checkpoint.
     """
+    training = knobs["training"]
+    knobs = knobs | {"training": training | {"precision": resolve_precision(training["precision"], resolve_device(knobs["device"]))}}
     torch.manual_seed(knobs["seed"])
     torch.set_num_threads(knobs["training"]["threads"])
     examples = [example for manifest in manifests for example in read_manifest(manifest, "train")]
