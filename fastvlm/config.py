@@ -66,7 +66,7 @@ class Distillation(Knobs):
     threads: Count = Field(description="CPU threads that generate the text and train a network, count; the weights depend on it")
     epochs: Count = Field(description="passes over the text, count; the best on validation is kept")
     batch: Count = Field(description="examples a step, count")
-    learning_rate: Positive = Field(description="peak learning rate of AdamW")
+    learning_rate: Positive = Field(description="peak learning rate of the optimiser (AdamW, Muon for matrices)")
     cosine_weight: Weight = Field(description="weight of 1 - cosine similarity to the last layer's hidden state")
     kl_weight: Weight = Field(description="weight of the KL divergence to the full model's distribution, nats")
     temperature: Positive = Field(description="softmax temperature of both distributions in the KL divergence")

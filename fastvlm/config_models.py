@@ -34,7 +34,7 @@ class TrainingStage(Knobs):
     )
     share: Annotated[float, Field(gt=0, le=1)] = Field(description="share of these examples that is used, the shortest, 0..1")
     steps: Steps = Field(description="training steps, count")
-    learning_rate: Positive = Field(description="peak learning rate of AdamW")
+    learning_rate: Positive = Field(description="peak learning rate of the optimiser (AdamW, Muon for matrices)")
     final: Share = Field(description="where the learning rate's cosine ends, as a share of its peak, 0..1")
 
 

@@ -75,7 +75,8 @@ def word_stage(training: dict[str, Any], backbone: Backbone, corpus: Corpus, see
         return word_loss(naming, corpus, corpus.rows(step, batch, members, seed))
 
     groups = [{"params": list(naming.parameters()), "lr": training["word_rate"]}]
-    return Stage("words", naming, groups, training["word_steps"], loss, 0.05, training["checkpoint_every"])
+    # Muon gains nothing here.
+    return Stage("words", naming, groups, training["word_steps"], loss, 0.05, training["checkpoint_every"], orthogonal=False)
 
 
 def sentence_stage(training: dict[str, Any], backbone: Backbone, corpus: Corpus, seed: int, *, index: int) -> Stage:

@@ -8,21 +8,19 @@ from dataclasses import dataclass
 from math import cos, pi
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
+from fastvlm.models.muon import Together, adamw, build_optimizer
 from fastvlm.models.training_state import TrainingState
 from fastvlm.progress import progress
 
 WARMUP_STEPS = 30
 GRADIENT_NORM = 1.0
-WEIGHT_DECAY = 0.02
-BETAS = (0.9, 0.98)
 
 
 @dataclass(frozen=True)
 class Stage:
-    """`steps` steps on `loss(step)` with a rate that ends at `final` of its peak; `groups` are AdamW's, each with its `lr`.
+    """`steps` steps on `loss(step)` with a rate that ends at `final` of its peak; `groups` are the optimiser's, each with its `lr`.
 
     Every `checkpoint_every` steps and at the end `evaluate` is called, and the state saved.
     """
@@ -35,11 +33,12 @@ class Stage:
     final: float
     checkpoint_every: int
     evaluate: Callable[[], None] = lambda: None
+    orthogonal: bool = True  # whether matrices are stepped by Muon, or all by AdamW
 
 
 def run_stage(stage: Stage, state: TrainingState) -> None:
     """Train from the state's step to the stage's end, and move the state to the next stage."""
-    optimizer = torch.optim.AdamW(stage.groups, betas=BETAS, weight_decay=WEIGHT_DECAY, fused=True)
+    optimizer = build_optimizer(stage.module, stage.groups) if stage.orthogonal else Together(adamw(stage.groups))
     peaks = [group["lr"] for group in optimizer.param_groups]
     state.restore(stage.module, optimizer)
     stage.module.train()
@@ -58,7 +57,7 @@ def run_stage(stage: Stage, state: TrainingState) -> None:
     state.stage, state.step = state.stage + 1, 0
 
 
-def optimise(stage: Stage, optimizer: torch.optim.Optimizer, step: int) -> float:
+def optimise(stage: Stage, optimizer: Together, step: int) -> float:
     """One step; returns the loss."""
     loss = stage.loss(step)
     loss.backward()

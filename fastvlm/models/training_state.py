@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from fastvlm.models.muon import Together
 from fastvlm.rows import whole_file
 
 
@@ -45,12 +46,12 @@ class TrainingState:
                 return TrainingState(**{**saved, "path": path})
         return state
 
-    def save(self, module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    def save(self, module: nn.Module, optimizer: Together) -> None:
         tensors = {"module": module.state_dict(), "optimizer": optimizer.state_dict()}
         with whole_file(self.path) as partial:
             torch.save({**vars(self), "path": None, "tensors": tensors}, partial)
 
-    def restore(self, module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    def restore(self, module: nn.Module, optimizer: Together) -> None:
         """Put saved tensors back, once."""
         if self.tensors:
             module.load_state_dict(self.tensors["module"])
