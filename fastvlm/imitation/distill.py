@@ -119,7 +119,7 @@ def distillation_stage(lesson: Lesson, network: nn.Module, state: TrainingState,
 
     groups = [{"params": list(network.parameters()), "lr": knobs["learning_rate"]}]
     name = f"{knobs['network']} at layer {knobs['exit_layer']}"
-    return Stage(name, network, groups, knobs["epochs"] * epoch, loss, 0.02, epoch, evaluate, orthogonal=False)
+    return Stage(name, network, groups, knobs["epochs"] * epoch, loss, 0.02, epoch, evaluate)
 
 
 def epoch_groups(lesson: Lesson, epoch: int) -> list[np.ndarray]:

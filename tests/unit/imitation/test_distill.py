@@ -26,7 +26,7 @@ KNOBS = {
     "seed": 1, "device": "cpu", "dtype": "float32", "text": "generated", "examples": 24, "generation_batch": 8,
     "max_new_tokens": [10], "threads": 1,
     "network": "transformer", "exit_layer": 2, "epochs": 3, "batch": 8,
-    "learning_rate": 3e-3, "cosine_weight": 1.0, "kl_weight": 1.0, "temperature": 1.0,
+    "learning_rate": 1e-2, "cosine_weight": 1.0, "kl_weight": 1.0, "temperature": 1.0,
 }  # fmt: skip
 EPOCHS = {"mlp": 20, "transformer": 8}  # the one starts as a bare early exit, the other as the last layer
 
