@@ -25,6 +25,7 @@ config["headline"] = finished_headline()
 include: "workflow/rules/data.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/distill.smk"
+include: "workflow/rules/search.smk"
 include: "workflow/rules/decode.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/scores.smk"

@@ -22,6 +22,8 @@ Model = Annotated[Path, typer.Option(help="folder of the checkpoint")]
 Manifests = Annotated[list[Path], typer.Option("--manifest", help="manifest of a dataset; give one for each dataset")]
 Rows = Annotated[list[Path], typer.Option(help="decode rows; give one for each file")]
 Imitations = Annotated[list[Path] | None, typer.Option("--imitation", help="folder of an imitation network; give one for each exit layer")]
+Texts = Annotated[Path | None, typer.Option(help="the model's own texts; left out: references are used")]
+Skips = Annotated[Path | None, typer.Option(help="skips.json of the search stage, for the method draft-verify")]
 Tables = Annotated[Path, typer.Option(help="folder of the tables")]
 Output = Annotated[Path, typer.Option(help="what is written, whole or not at all")]
 
@@ -69,17 +71,19 @@ def texts(knobs: Knobs, model: Model, manifest: Manifests, output: Output) -> No
 
 
 @app.command()
-def distill(
-    knobs: Knobs,
-    model: Model,
-    manifest: Manifests,
-    output: Output,
-    texts: Annotated[Path | None, typer.Option(help="the model's own texts; left out: references are used")] = None,
-) -> None:
+def distill(knobs: Knobs, model: Model, manifest: Manifests, output: Output, texts: Texts = None) -> None:
     """Train an imitation network for one exit layer of the frozen model."""
     from fastvlm.imitation.distill import distill as train
 
     train(_parse(knobs), model, manifest, texts, output)
+
+
+@app.command()
+def search(knobs: Knobs, model: Model, manifest: Manifests, output: Output, texts: Texts = None) -> None:
+    """Search on held-out texts which sublayers the method draft-verify skips when it drafts."""
+    from fastvlm.decoding.search import search as run
+
+    run(_parse(knobs), model, manifest, texts, output)
 
 
 @app.command()
@@ -90,19 +94,20 @@ def decode(
     output: Output,
     imitation: Imitations = None,
     policies: Annotated[Path | None, typer.Option(help="fitted draft-length policies; left out: fixed lengths only")] = None,
+    skips: Skips = None,
 ) -> None:
     """Decode datasets with a method at each of its settings, timed against plain decoding of the same example."""
     from fastvlm.decoding.run import decode as run
 
-    run(_parse(knobs), model, manifest, imitation or [], output, policies)
+    run(_parse(knobs), model, manifest, imitation or [], output, policies, skips=skips)
 
 
 @app.command()
-def observe(knobs: Knobs, model: Model, manifest: Manifests, output: Output, imitation: Imitations = None) -> None:
+def observe(knobs: Knobs, model: Model, manifest: Manifests, output: Output, imitation: Imitations = None, skips: Skips = None) -> None:
     """Note on validation how sure a drafter is of each draft, and which stand."""
     from fastvlm.decoding.observe import observe as watch
 
-    watch(_parse(knobs), model, manifest, imitation or [], output)
+    watch(_parse(knobs), model, manifest, imitation or [], output, skips=skips)
 
 
 @app.command()
@@ -127,11 +132,11 @@ def rank(knobs: Knobs, model: Model, manifest: Manifests, output: Output) -> Non
 
 
 @app.command()
-def cost(knobs: Knobs, model: Model, manifest: Manifests, output: Output, imitation: Imitations = None) -> None:
+def cost(knobs: Knobs, model: Model, manifest: Manifests, output: Output, imitation: Imitations = None, skips: Skips = None) -> None:
     """Measure the seconds of a draft step and of a target pass, and the parameters and bytes that drafting adds."""
     from fastvlm.metrics.cost_model import measure
 
-    measure(_parse(knobs), model, manifest, imitation or [], output)
+    measure(_parse(knobs), model, manifest, imitation or [], output, skips=skips)
 
 
 @app.command()

@@ -15,6 +15,7 @@ from fastvlm.config_judge import Judge
 from fastvlm.config_models import Model, TrainedModel
 from fastvlm.config_types import Ascending, Count, Device, Dtype, Knobs, Name, Positive, Steps, Weight, as_tuple
 from fastvlm.errors import UserError
+from fastvlm.methods import most_skipped
 
 
 class NoKnobs(Knobs):
@@ -33,6 +34,16 @@ class Imitation(EarlyExit):
     network: Literal["transformer", "mlp"] = Field(description="transformer: one decoder layer with its own cache; mlp: no attention")
 
 
+class DraftVerify(Knobs):
+    """Draft & Verify: the drafter is the model without some of its sublayers, which a search chooses."""
+
+    trials: Count = Field(description="sets of sublayers that the search tries, after each sublayer alone, count")
+    texts: Count = Field(description="validation texts on which it counts how often the drafter is right, count at most")
+    most_skipped: Annotated[float, Field(gt=0, lt=1)] = Field(
+        description="share of the sublayers (attention and feed-forward of each layer) that may be skipped, 0..1"
+    )
+
+
 class Methods(Knobs):
     """The decoding methods that are compared; those left out are not run."""
 
@@ -41,6 +52,7 @@ class Methods(Knobs):
     ssd: EarlyExit | None = None
     exit_only: NoKnobs | None = Field(default=None, alias="exit-only", description="FastVLM's drafts, never verified: lossy")
     prompt_lookup: NoKnobs | None = Field(default=None, alias="prompt-lookup", description="drafts what followed the same words before")
+    draft_verify: DraftVerify | None = Field(default=None, alias="draft-verify", description="drafts with the model, sublayers skipped")
     fastvlm: Imitation | None = None
     oracle: NoKnobs | None = Field(default=None, description="FastVLM's cost with drafts that are always right: the ceiling, not a method")
 
@@ -131,6 +143,17 @@ class Config(Knobs):
                     raise ValueError(
                         f"methods.{method}.exit_layers: found {knobs.exit_layers[-1]}, expected 1 to {model.layers - 1}, "
                         f"as models.{name} has {model.layers} layers"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _has_something_to_skip(self) -> Config:
+        if skipping := self.methods.draft_verify:
+            for name, model in self.models.items():
+                if isinstance(model, TrainedModel) and not most_skipped(skipping.most_skipped, model.layers):
+                    raise ValueError(
+                        f"methods.draft-verify.most_skipped: found {skipping.most_skipped}, which is none of the {2 * model.layers} "
+                        f"sublayers of models.{name}; expected at least {1 / (2 * model.layers):.2g}"
                     )
         return self
 

@@ -68,6 +68,17 @@ def distill(config: Config, model: str, network: str, exit_layer: int) -> dict[s
     }
 
 
+def search(config: Config, model: str) -> dict[str, Any]:
+    return {
+        "seed": config.seed,
+        **arithmetic(config, model),
+        "threads": config.distillation.threads,
+        "text": config.distillation.text,
+        "longest_draft": max(config.decoding.draft_lengths),
+        **_plain(config.methods.draft_verify),
+    }
+
+
 def decode(config: Config, model: str, method: str) -> dict[str, Any]:
     """`max_new_tokens` is a list in the order of the manifests. On validation only methods with a setting to choose are decoded."""
     return {
@@ -93,7 +104,12 @@ def policies(config: Config, method: str) -> list[str]:
 
 def fits(config: Config, model: str, method: str) -> bool:
     """Whether any policy is fitted for a method on a model."""
-    return bool(policies(config, method) and exit_layers(config, model, method))
+    return bool(policies(config, method) and fitted_at(config, model, method))
+
+
+def fitted_at(config: Config, model: str, method: str) -> list[int | None]:
+    """The exit layers for which policies are fitted; None stands for a method without any."""
+    return exit_layers(config, model, method) if method in EXITING else [None]
 
 
 def observe(config: Config, model: str, method: str) -> dict[str, Any]:
@@ -103,7 +119,7 @@ def observe(config: Config, model: str, method: str) -> dict[str, Any]:
 
 
 def fit(config: Config, model: str, method: str) -> dict[str, Any]:
-    exits, longest = exit_layers(config, model, method), max(config.decoding.draft_lengths)
+    exits, longest = fitted_at(config, model, method), max(config.decoding.draft_lengths)
     return {"method": method, "datasets": list(config.datasets), "exit_layers": exits, "longest_draft": longest}
 
 

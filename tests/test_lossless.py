@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 from fastvlm.decoding import autoregressive, drafters, speculative
 from fastvlm.decoding.drafters import EarlyExit, PromptLookup
 from fastvlm.decoding.policies import Confidence, Context, Fixed
+from fastvlm.decoding.skipping import SkipDrafter
 from fastvlm.models.target import Prefix
 from tests import tiny
 
 EXAMPLES = tiny.examples(4)
 NOTHING_ENDS: frozenset[int] = frozenset()
 LENGTHS = st.integers(0, 8)
+LAYERS = st.sets(st.integers(0, tiny.LAYERS - 1))
 POLICIES = st.one_of(
     st.builds(Fixed, st.integers(1, 8)),
     st.builds(Confidence, LENGTHS, st.floats(0, 1)),
@@ -31,9 +33,11 @@ def cut_target(request, tmp_path_factory):
     return tiny.load(tiny.save_checkpoint(tmp_path_factory.mktemp(family), family, seed=3, kv_heads=kv_heads))
 
 
-def drafter_of(target, method, exit_layer):
+def drafter_of(target, method, exit_layer, skipped=((), ())):
     if method == "lookup":
         return PromptLookup()
+    if method == "skips":
+        return SkipDrafter(target.decoder.without(*skipped))
     return EarlyExit(exit_layer) if method == "ssd" else tiny.drafter(target, method, exit_layer)
 
 
@@ -44,20 +48,21 @@ def plain(target, prefix, limit, ends):
 @settings(deadline=None, max_examples=60)
 @given(
     example=st.sampled_from(EXAMPLES),
-    method=st.sampled_from(("ssd", "mlp", "transformer", "lookup")),
+    method=st.sampled_from(("ssd", "mlp", "transformer", "lookup", "skips")),
     exit_layer=st.integers(1, tiny.LAYERS - 1),
     policy=POLICIES,
     limit=st.integers(1, 40),
     end_at=st.integers(0, 40),
+    skipped=st.tuples(LAYERS, LAYERS),
 )
-def test_text_is_that_of_plain_decoding(cut_target, example, method, exit_layer, policy, limit, end_at):
-    """Random weights, every method, exit layer and policy, any limit, the end of text at any place."""
+def test_text_is_that_of_plain_decoding(cut_target, example, method, exit_layer, policy, limit, end_at, skipped):
+    """Random weights, every method, exit layer, set of skipped sublayers and policy, any limit, the end of text at any place."""
     target = cut_target
     prefix = target.prefill(target.prepare(example), limit, {exit_layer})
     free = plain(target, prefix, limit, NOTHING_ENDS).tokens
     ends = frozenset(free[end_at : end_at + 1])
     expected = plain(target, prefix, limit, ends)
-    drafter = drafter_of(target, method, exit_layer)
+    drafter = drafter_of(target, method, exit_layer, skipped)
     settings_ = {"policy": policy, "limit": limit, "end_tokens": ends}
     found = speculative.decode(target.decoder, drafter, prefix, **settings_)
     assert found.tokens == expected.tokens

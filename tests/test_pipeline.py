@@ -15,6 +15,7 @@ from fastvlm.data.example import read_manifest
 from fastvlm.decoding import autoregressive, speculative
 from fastvlm.decoding.drafters import EarlyExit
 from fastvlm.decoding.policies import Fixed
+from fastvlm.decoding.skipping import load_skips
 from fastvlm.imitation.store import load_drafter
 from fastvlm.models.load import load_target
 from fastvlm.rows import read_rows
@@ -67,19 +68,29 @@ def test_every_table_and_figure_is_there(projects):
 
 def test_greedy_texts_are_equal_to_the_baseline(projects):
     rows = read_table(projects[0] / RESULTS / "speedup.csv")
-    assert {row["method"] for row in rows} == {"baseline", "generate", "ssd", "exit-only", "prompt-lookup", "fastvlm", "oracle"}
+    assert {row["method"] for row in rows} == {
+        "baseline",
+        "generate",
+        "ssd",
+        "exit-only",
+        "prompt-lookup",
+        "draft-verify",
+        "fastvlm",
+        "oracle",
+    }
     assert {row["method"] for row in rows if row["claim"] == "lossy"} == {"exit-only"}
     assert {float(row["equal_to_baseline"]) for row in rows if row["claim"] == "lossless"} == {1.0}
-    assert {row["policy"] for row in rows if row["method"] in ("ssd", "fastvlm")} == {"fixed", *FITTED}
+    assert {row["policy"] for row in rows if row["method"] in ("ssd", "draft-verify", "fastvlm")} == {"fixed", *FITTED}
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_trained_models_and_networks_are_lossless(projects, model):
-    """The law on what was trained: every exit layer, both methods, K in 1 to 8; hypothesis draws the cases."""
+    """The law on what was trained and searched: every exit layer, all that draft with a model, K in 1 to 8; hypothesis draws the cases."""
     folder = projects[0] / RESULTS / "models" / model
     target = load_target(folder, {"device": "cpu", "dtype": "float32"})
     networks = [projects[0] / RESULTS / "imitation" / model / f"transformer-exit{exit_layer}" for exit_layer in (1, 2)]
     drafters = [*(EarlyExit(exit_layer) for exit_layer in (1, 2, 3)), *(load_drafter(network, target, folder) for network in networks)]
+    drafters.append(load_skips(projects[0] / RESULTS / "skips" / model / "skips.json", target, folder))
     examples = read_manifest(projects[0] / RESULTS / "data/scenes-description.jsonl", "test")
 
     @settings(deadline=None, max_examples=40)
@@ -109,7 +120,7 @@ def test_one_more_draft_length_runs_decoding_and_what_follows(projects):
     rules = planned(projects[0], "longer.yaml")
     assert {rule for rule in rules if not rule.startswith("figure_")} == FOLLOWS_DECODING
     # Three models, methods that draft; baseline, generate and exit-only know no draft length.
-    assert rules["decode"] == 3 * 4
+    assert rules["decode"] == 3 * 5
 
 
 def test_one_seed_gives_the_same_bytes_but_for_timings(projects):
@@ -122,16 +133,19 @@ def test_one_seed_gives_the_same_bytes_but_for_timings(projects):
     for model in MODELS:
         for path in ("model.safetensors", "tokenizer.json"):
             assert (first / "models" / model / path).read_bytes() == (second / "models" / model / path).read_bytes()
+        for path in ("skips.json", "trials.csv"):
+            assert (first / "skips" / model / path).read_bytes() == (second / "skips" / model / path).read_bytes()
 
 
 @pytest.mark.parametrize(
     ("target", "sign"),
     [
         ("models/llava-tiny/model.safetensors", "models/llava-tiny/.checkpoint/state.pt"),
+        ("skips/llava-tiny/skips.json", "skips/llava-tiny/.checkpoint/trials.jsonl"),
         ("imitation/llava-tiny/transformer-exit1/network.safetensors", "imitation/llava-tiny/transformer-exit1/.checkpoint/state.pt"),
         ("decode/llava-tiny/ssd/scenes-caption.jsonl", "decode/llava-tiny/ssd/.finished/.scenes-caption-*.partial"),
     ],
-    ids=["training", "distilling", "decoding"],
+    ids=["training", "searching", "distilling", "decoding"],
 )
 def test_a_stage_killed_in_the_middle_goes_on_to_the_same_result(projects, target, sign):
     """SIGKILL once there is something to lose: what has its final name is whole, and the next run ends where an undisturbed one does."""

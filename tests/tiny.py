@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import random
+from collections.abc import Collection
 from pathlib import Path
 
 import torch
@@ -50,11 +51,14 @@ def knobs(family: str) -> dict:
     return {**KNOBS, "family": family} | ({} if family == "llava" else QFORMER)
 
 
-def save_checkpoint(folder: Path, family: str = "llava", *, layers: int = LAYERS, seed: int = 0, kv_heads: int = 4) -> Path:
-    """A random model whose layers all matter, in transformers' format."""
+def save_checkpoint(
+    folder: Path, family: str = "llava", *, layers: int = LAYERS, seed: int = 0, kv_heads: int = 4, idle: Collection[int] = ()
+) -> Path:
+    """A random model whose layers all matter, but for those that are `idle` and add nothing, in transformers' format."""
     torch.manual_seed(seed)
     processor = build_processor(knobs(family), [f" {text}" for example in examples(30) for text in example.references])
-    model = build_backbone(knobs(family), processor, layers).model
+    backbone = build_backbone(knobs(family), processor, layers)
+    model = backbone.model
     if kv_heads != 4:
         model.config.text_config.num_key_value_heads = kv_heads
         model = type(model)._from_config(model.config)
@@ -64,6 +68,9 @@ def save_checkpoint(folder: Path, family: str = "llava", *, layers: int = LAYERS
                 weight.normal_(std=weight.shape[1] ** -0.5 * (0.3 if "embed" in name else 1))
             elif name.endswith("weight"):
                 weight.uniform_(0.5, 1.5)
+        for projection in (projection for layer in idle for projection in backbone.outputs(backbone.layers[layer])):
+            for weight in projection.parameters():
+                weight.zero_()
     processor.save_pretrained(folder)
     model.save_pretrained(folder)
     return folder

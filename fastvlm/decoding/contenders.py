@@ -12,10 +12,11 @@ from fastvlm.decoding import autoregressive, exit_only, fit, speculative
 from fastvlm.decoding.drafters import Drafter, EarlyExit, PromptLookup, check_exit_layer
 from fastvlm.decoding.oracle import Oracle
 from fastvlm.decoding.policies import Fixed, Policy
+from fastvlm.decoding.skipping import load_skips
 from fastvlm.decoding.trace import Trace
 from fastvlm.errors import UserError
 from fastvlm.imitation.store import load_drafter
-from fastvlm.methods import IMITATING, LOSSY
+from fastvlm.methods import IMITATING, LOSSY, SKIPPING
 from fastvlm.models.target import Prefix, Target
 
 
@@ -56,7 +57,7 @@ def groups(
             *(
                 _fitted(target, drafter, record, max(draft_lengths), limit)
                 for record in fitted
-                if record["exit_layer"] == drafter.exit_layer
+                if record["exit_layer"] == (drafter.exit_layer or None)
             ),
         ]
         for drafter in drafters
@@ -67,7 +68,7 @@ def _fitted(target: Target, drafter: Drafter, record: dict[str, Any], longest: i
     """A policy that found no drafting worth its seconds is plain decoding."""
     policy = fit.load(record)
     if policy is None:
-        return replace(plain(target, limit), policy=record["policy"], exit_layer=drafter.exit_layer, draft_length=longest)
+        return replace(plain(target, limit), policy=record["policy"], exit_layer=record["exit_layer"], draft_length=longest)
     return _drafting(target, drafter, policy, longest, limit)
 
 
@@ -82,13 +83,19 @@ def _unverified(target: Target, drafter: Drafter, limit: int) -> Contender:
     return Contender("", drafter.exit_layer, None, act)
 
 
-def load_drafters(knobs: dict[str, Any], target: Target, model: Path, imitations: Sequence[Path]) -> list[Drafter]:
-    """Those of a method, one an exit layer; none for a method that does not draft.
+def load_drafters(
+    knobs: dict[str, Any], target: Target, model: Path, imitations: Sequence[Path], *, skips: Path | None = None
+) -> list[Drafter]:
+    """Those of a method, one an exit layer; none for a method that does not draft. `skips` is what the search stage found.
 
     Raises `UserError` for an exit layer that the model does not have, and where `imitations` are not the networks of the exit layers.
     """
     if knobs["method"] == "prompt-lookup":
         return [PromptLookup()]
+    if knobs["method"] in SKIPPING:
+        if not skips:
+            raise UserError(f"{knobs['method']}: nothing says what it skips; expected --skips with what the search stage wrote")
+        return [load_skips(skips, target, model)]
     for exit_layer in knobs["exit_layers"]:
         check_exit_layer(exit_layer, len(target.decoder.layers))
     if knobs["method"] not in IMITATING:

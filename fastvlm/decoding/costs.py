@@ -29,5 +29,6 @@ def costs_of(rows: Iterable[Mapping[str, Any]], dataset: str, method: str, exit_
     passes = sorted((row["tokens_in_pass"], fmean(row["target_pass_seconds"])) for row in here if "target_pass_seconds" in row)
     steps = [row for row in here if (row["method"], row["exit_layer"]) == (method, exit_layer) and "draft_step_seconds" in row]
     if not passes or not steps:
-        raise UserError(f"no measured cost of {method} at exit layer {exit_layer} on {dataset}; run the cost stage again")
+        where = f"{method}{f' at exit layer {exit_layer}' if exit_layer else ''} on {dataset}"
+        raise UserError(f"no measured cost of {where}; run the cost stage again")
     return Costs(fmean(steps[0]["draft_step_seconds"]), tuple(seconds for _, seconds in passes), fmean(steps[0]["draft_start_seconds"]))

@@ -41,7 +41,8 @@ def fit(knobs: dict[str, Any], observations: Path, costs: Path, output: Path) ->
     for exit_layer in knobs["exit_layers"]:
         seen = [row for row in rows if row["exit_layer"] == exit_layer]
         if not seen:
-            raise UserError(f"{observations}: nothing at exit layer {exit_layer}; policies need a dataset with validation examples")
+            where = f" at exit layer {exit_layer}" if exit_layer else ""
+            raise UserError(f"{observations}: nothing{where}; policies need a dataset with validation examples")
         for dataset in knobs["datasets"]:
             texts = [Text(row["rounds"], row["ends_in_draft"]) for row in seen if row["dataset"] == dataset]
             texts = texts or [Text(row["rounds"], row["ends_in_draft"]) for row in seen]

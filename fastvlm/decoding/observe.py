@@ -39,14 +39,16 @@ class Watched(Fixed):
 
 
 @torch.inference_mode()
-def observe(knobs: dict[str, Any], model: Path, manifests: Sequence[Path], imitations: Sequence[Path], output: Path) -> None:
+def observe(
+    knobs: dict[str, Any], model: Path, manifests: Sequence[Path], imitations: Sequence[Path], output: Path, *, skips: Path | None = None
+) -> None:
     """Write one row an exit layer and validation example: its `rounds` at the longest draft length, and whether the text ends in a draft.
 
     What ends in an accepted draft gets no token of the full model's behind it.
     """
     torch.set_num_threads(knobs["threads"])
     target = load_target(model, knobs)
-    drafters = contenders.load_drafters(knobs, target, model, imitations)
+    drafters = contenders.load_drafters(knobs, target, model, imitations, skips=skips)
     write_rows(output, _rows(knobs, target, drafters, manifests))
 
 
@@ -55,7 +57,7 @@ def _rows(knobs: dict[str, Any], target: Target, drafters: Sequence[Drafter], ma
         for example in progress(read_manifest(manifest, "validation"), f"watching {knobs['method']} on {manifest.stem}"):
             for drafter in drafters:
                 seen = _watch(target, drafter, example, length=knobs["longest_draft"], limit=limit)
-                yield {"dataset": manifest.stem, "exit_layer": drafter.exit_layer, "example": example.id, **seen}
+                yield {"dataset": manifest.stem, "exit_layer": drafter.exit_layer or None, "example": example.id, **seen}
 
 
 def _watch(target: Target, drafter: Drafter, example: Example, *, length: int, limit: int) -> dict[str, Any]:

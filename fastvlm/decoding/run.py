@@ -29,21 +29,29 @@ from fastvlm.progress import progress
 
 @torch.inference_mode()
 def decode(
-    knobs: dict[str, Any], model: Path, manifests: Sequence[Path], imitations: Sequence[Path], output: Path, policies: Path | None = None
+    knobs: dict[str, Any],
+    model: Path,
+    manifests: Sequence[Path],
+    imitations: Sequence[Path],
+    output: Path,
+    policies: Path | None = None,
+    *,
+    skips: Path | None = None,
 ) -> None:
     """Write `<dataset>.jsonl` into the folder `output`, one a manifest: one row an example, exit layer, policy and draft length.
 
-    `policies` is what the fit stage wrote, for a method that has any. Knobs: `splits` are those decoded, `max_new_tokens` a list in the
-    order of the manifests. The model is loaded once for all. An error in any example fails the whole job; datasets that an earlier run
-    finished, with the same inputs, are not decoded again.
+    `policies` is what the fit stage wrote, for a method that has any, `skips` what the search stage wrote. Knobs: `splits` are those
+    decoded, `max_new_tokens` a list in the order of the manifests. The model is loaded once for all. An error in any example fails the
+    whole job; datasets that an earlier run finished, with the same inputs, are not decoded again.
     """
     torch.set_num_threads(knobs["threads"])
     target = load_target(model, knobs)
-    drafters = contenders.load_drafters(knobs, target, model, imitations)
+    drafters = contenders.load_drafters(knobs, target, model, imitations, skips=skips)
     networks = [folder / "network.safetensors" for folder in imitations]
     fitted = json.loads(policies.read_text()) if policies else []
     _refuse_unfitted(knobs, fitted, manifests)
-    units = Units(output, knobs | {"fitted": fitted}, [*checkpoint_files(checkpoint_folder(model)), *networks])
+    searched = skips.read_text() if skips else None
+    units = Units(output, knobs | {"fitted": fitted, "skips": searched}, [*checkpoint_files(checkpoint_folder(model)), *networks])
     for manifest, limit in zip(manifests, knobs["max_new_tokens"], strict=True):
         own = [record for record in fitted if record["dataset"] == manifest.stem and record["policy"] in knobs["policies"]]
         units.write(manifest, limit, _rows(knobs, target, drafters, own, manifest, limit))
@@ -53,9 +61,9 @@ def decode(
 def _refuse_unfitted(knobs: dict[str, Any], fitted: Sequence[dict[str, Any]], manifests: Sequence[Path]) -> None:
     """Raise `UserError` where a policy has no fitted curve for a dataset and exit layer."""
     known = {(record["policy"], record["dataset"], record["exit_layer"]) for record in fitted}
-    for policy, manifest, exit_layer in product(knobs["policies"], manifests, knobs["exit_layers"]):
+    for policy, manifest, exit_layer in product(knobs["policies"], manifests, knobs["exit_layers"] or [None]):
         if (policy, manifest.stem, exit_layer) not in known:
-            where = f"{knobs['method']} at exit layer {exit_layer} on {manifest.stem}"
+            where = f"{knobs['method']}{f' at exit layer {exit_layer}' if exit_layer else ''} on {manifest.stem}"
             raise UserError(f"policy '{policy}' was not fitted for {where}; run the observe, cost and fit stages first")
 
 

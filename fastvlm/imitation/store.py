@@ -47,8 +47,7 @@ def read_card(folder: Path) -> dict[str, Any]:
 def load_drafter(folder: Path, target: Target, model: Path) -> Drafter:
     """The drafter of a distilled network; raises `UserError` if it was distilled for another backbone or dtype."""
     card = read_card(folder)
-    _refuse_other(folder, "backbone", card["backbone"][:12], f"that of {model}", fingerprint(model)[:12])
-    _refuse_other(folder, "dtype", card["dtype"], "the decoder's", str(target.decoder.dtype).removeprefix("torch."))
+    refuse_other_backbone(folder, card, target, model, "distilled")
     config = target.backbone.language.config
     network = build_network(card["network"], config)
     network.load_state_dict(load_file(folder / "network.safetensors"))
@@ -58,6 +57,9 @@ def load_drafter(folder: Path, target: Target, model: Path) -> Drafter:
     return MlpImitation(card["exit_layer"], network)
 
 
-def _refuse_other(folder: Path, what: str, found: str, whose: str, expected: str) -> None:
-    if found != expected:
-        raise UserError(f"{folder}: distilled for {what} {found}; expected {whose}, {expected}; distil it again")
+def refuse_other_backbone(path: Path, card: dict[str, Any], target: Target, model: Path, made: str) -> None:
+    """Raise `UserError` where what was `made` for a backbone, as its card says, meets another backbone or dtype."""
+    dtype = str(target.decoder.dtype).removeprefix("torch.")
+    for what, whose, expected in (("backbone", f"that of {model}", fingerprint(model)), ("dtype", "the decoder's", dtype)):
+        if card[what] != expected:
+            raise UserError(f"{path}: {made} for {what} {card[what][:12]}; expected {whose}, {expected[:12]}; run that stage again")

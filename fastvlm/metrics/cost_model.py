@@ -12,6 +12,7 @@ import torch
 
 from fastvlm.data.example import read_manifest
 from fastvlm.decoding.drafters import Drafter, EarlyExit
+from fastvlm.decoding.skipping import load_skips
 from fastvlm.decoding.stopwatch import timed
 from fastvlm.imitation.store import load_drafter, read_card
 from fastvlm.models.load import load_target
@@ -25,7 +26,9 @@ WARMUP = 2
 
 
 @torch.inference_mode()
-def measure(knobs: dict[str, Any], model: Path, manifests: Sequence[Path], imitations: Sequence[Path], output: Path) -> None:
+def measure(
+    knobs: dict[str, Any], model: Path, manifests: Sequence[Path], imitations: Sequence[Path], output: Path, *, skips: Path | None = None
+) -> None:
     """Write the costs of a model on each dataset: a full pass over 1 to K + 1 tokens, and each drafter's step and start.
 
     Measured just after the prompts of a dataset's first examples of validation (of test, where there is none): a row holds a list of
@@ -36,6 +39,9 @@ def measure(knobs: dict[str, Any], model: Path, manifests: Sequence[Path], imita
     target = load_target(model, knobs)
     longest = knobs["longest_draft"] + 1
     drafters = list(_drafters(knobs, target, model, imitations))
+    if skips:
+        nothing = {"added_parameters": 0, "added_bytes": 0}
+        drafters.append((load_skips(skips, target, model), {"method": "draft-verify", "exit_layer": None, **nothing}))
     write_rows(output, (row for manifest in manifests for row in _rows(knobs["model"], target, drafters, manifest, longest)))
 
 

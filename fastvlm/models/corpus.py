@@ -22,8 +22,8 @@ class Corpus:
     """Examples as token ids of a family's prompts, sorted from the shortest to the longest."""
 
     def __init__(self, examples: Sequence[Example], processor: ProcessorMixin, family: str):
-        tokenizer, end = processor.tokenizer, processor.tokenizer.eos_token_id
-        answers = [[tokenizer.encode(f" {text}", add_special_tokens=False) + [end] for text in example.references] for example in examples]
+        tokenizer = processor.tokenizer
+        answers = [[answer_ids(tokenizer, text) for text in example.references] for example in examples]
         texts = [prompt_text(family, example) for example in examples]
         prompts = _prompt_ids(processor, examples[0], texts)
         lengths = [len(prompts[text]) + np.mean([len(answer) for answer in of]) for text, of in zip(texts, answers, strict=True)]
@@ -84,6 +84,11 @@ class Corpus:
     def collate(self, rows: Sequence[int], answers: Sequence[list[int]]) -> Batch:
         """Rows with one answer each."""
         return Batch(self.pixels(rows), [self.prompt_ids(row) for row in rows], answers, [self._replies[row] for row in rows])
+
+
+def answer_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """An answer as the model is to say it, its end included."""
+    return tokenizer.encode(f" {text}", add_special_tokens=False) + [tokenizer.eos_token_id]
 
 
 def _pixel_values(processor: ProcessorMixin, example: Example) -> Tensor:

@@ -7,7 +7,8 @@ held twice. What Llama, OPT and T5 do differently stands in `dialects`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from copy import copy
 
 import torch
 import torch.nn.functional as F
@@ -32,6 +33,17 @@ class Decoder:
     def with_layers(self, layers: Sequence[nn.Module]) -> Decoder:
         """Other layers between the same embedding, norm and head."""
         return Decoder(self.dialect, layers, embedding=self.embedding, head=self.head_weight)
+
+    def without(self, attention: Collection[int], feed_forward: Collection[int]) -> Decoder:
+        """This decoder, over the same tensors and for its caches, without the attentions and the feed-forwards of these layers.
+
+        Positions are the decoder's and not a layer's: T5's first block may lose its attention, the bias that it owns stays.
+        """
+        thinner = copy(self)
+        thinner.layers = [
+            layer.without(attention=index in attention, feed_forward=index in feed_forward) for index, layer in enumerate(self.layers)
+        ]
+        return thinner
 
     @property
     def dtype(self) -> torch.dtype:

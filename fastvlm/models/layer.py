@@ -91,17 +91,23 @@ class FeedForward:
 
 
 class DecoderLayer:
-    """Attention over the text, attention over the encoder's states where the dialect has it, feed-forward."""
+    """Attention over the text, attention over the encoder's states where the dialect has it, feed-forward; None where one is left out."""
 
-    def __init__(self, attention: SelfAttention, feed_forward: FeedForward, cross: CrossAttention | None = None):
+    def __init__(self, attention: SelfAttention | None, feed_forward: FeedForward | None, cross: CrossAttention | None = None):
         self.attention, self.cross, self.feed_forward = attention, cross, feed_forward
+
+    def without(self, *, attention: bool, feed_forward: bool) -> DecoderLayer:
+        """The same layer without one of its sublayers, or both. A layer's two attentions are one sublayer: they stay or go together."""
+        kept = (None, None) if attention else (self.attention, self.cross)
+        return DecoderLayer(kept[0], None if feed_forward else self.feed_forward, kept[1])
 
     def __call__(self, hidden: Tensor, at: Positions, cached: Tensor, remembered: Tensor | None) -> Tensor:
         """[tokens, hidden] -> [tokens, hidden]; `cached` and `remembered` are this layer's in the cache."""
-        hidden = self.attention(hidden, at, cached)
+        if self.attention is not None:
+            hidden = self.attention(hidden, at, cached)
         if self.cross is not None:
             hidden = self.cross(hidden, remembered)
-        return self.feed_forward(hidden)
+        return hidden if self.feed_forward is None else self.feed_forward(hidden)
 
 
 def turn(turning: Tensor, cos: Tensor, sin: Tensor) -> None:

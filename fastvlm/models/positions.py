@@ -52,7 +52,7 @@ class Places:
         return embedded
 
     def of_branches(self, start: int, depths: Tensor, looks: Tensor) -> Positions:
-        """Those of a pass over a `TokenTree` that continues a text of `start` tokens."""
+        """Those of a pass over a `TokenTree` that continues a text of `start` tokens, or leaves it before its end."""
         return Positions(start, start + len(depths), self._branching(start, looks))
 
     def _extend(self, capacity: int) -> None:
@@ -70,7 +70,7 @@ class Places:
 
     def _branching(self, start: int, looks: Tensor) -> Tensor:
         mask = self._like.new_zeros(len(looks), start + len(looks))
-        mask[:, start:].masked_fill_(~looks, float("-inf"))
+        mask[:, -looks.shape[1] :].masked_fill_(~looks, float("-inf"))
         return mask
 
 

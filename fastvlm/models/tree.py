@@ -13,9 +13,10 @@ from torch import Tensor
 class TokenTree:
     """Tokens that follow a text in several ways, each after what it continues.
 
-    `tokens` is [tokens]; `depths` [tokens], how many tokens stand between each and the text; `looks` [tokens, tokens], true
-    where the row's token sees the column's: itself and what it continues. `paths` holds a list of tokens a continuation,
-    as numbers from 1 on.
+    `tokens` is [tokens]; `depths` [tokens], how many tokens stand between each and the text, below 0 where a branch leaves the text
+    before its end; `looks` [tokens, columns], true where the row's token sees the column's: itself and what it continues. The last
+    columns are the tree's tokens, those before them the last of the text; what stands before these is seen by all. `paths` holds a
+    list of tokens a continuation, as numbers from 1 on.
     """
 
     tokens: Tensor
@@ -39,3 +40,15 @@ def token_tree(continuations: Sequence[Sequence[int]], device: torch.device) -> 
             looks[row] |= looks[before - 1]
     tokens = torch.tensor([token for _, token in numbers], dtype=torch.long)
     return TokenTree(tokens.to(device), looks.sum(1).sub_(1).to(device), looks.to(device), paths)
+
+
+def rounds_tree(text: Tensor, length: int) -> TokenTree:
+    """The tokens of a text, [tokens], once more, in rounds of `length`: each sees the text up to where its round begins, and its round.
+
+    So a drafter reads them whose rounds begin there: what came before was verified, and is in the cache as the full model left it.
+    """
+    place = torch.arange(len(text), device=text.device)
+    begin = place // length * length
+    before = place < begin.unsqueeze(1)
+    own = (place >= begin.unsqueeze(1)) & (place <= place.unsqueeze(1))
+    return TokenTree(text, place - len(text), torch.cat((before, own), 1), [])

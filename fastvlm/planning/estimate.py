@@ -76,6 +76,11 @@ def distill_bytes(shape: Shape, dtype: str, lesson: Lesson, *, network: int) -> 
     return load_bytes(shape, dtype) + network * 4 * TRAINING_COPIES + states + max(reading, logits)
 
 
+def search_bytes(shape: Shape, dtype: str, *, texts: int, longest: int) -> int:
+    """Searching what to skip on so many texts, each of which is kept in a cache that has room to read it twice."""
+    return load_bytes(shape, dtype) + texts * cache_bytes_a_token(shape, dtype) * (prompt_tokens(shape) + 2 * longest)
+
+
 def reading_bytes(shape: Shape, dtype: str, tokens: int) -> int:
     """What a layer holds while the model reads so many tokens at once."""
     return tokens * WIDEST * shape.hidden * BYTES[dtype]

@@ -32,9 +32,11 @@ def _of_model(config: Config, model: str) -> Iterator[Job]:
     if source != "folder":
         yield Job({"train": "pretrain", "hub": "fetch"}[source], model)
     exits = knobs.exit_layers(config, model, "fastvlm")
-    if exits and config.distillation.text == "generated":
+    if (exits or config.methods.draft_verify) and config.distillation.text == "generated":
         yield Job("texts", model)
     yield from [Job("distill", model)] * len(exits)
+    if config.methods.draft_verify:
+        yield Job("search", model)
     yield Job("cost", model)
     if knobs.ranks(config):
         yield Job("rank", model)

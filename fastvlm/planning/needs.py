@@ -22,14 +22,16 @@ def decode_needs(config: Config, model: str, dataset: str, shape: Shape) -> int:
 
 
 def training_needs(config: Config, model: str, shape: Shape, counts: Mapping[str, Counts]) -> dict[str, int | None]:
-    """Stage -> bytes, of those that make imitation networks; None where the number of texts is not known."""
-    if not knobs.exit_layers(config, model, "fastvlm"):
-        return {}
+    """Stage -> bytes, of those that make drafters; None where the number of texts is not known."""
     dtype = knobs.arithmetic(config, model)["dtype"]
     longest = max(dataset.max_new_tokens for dataset in config.datasets.values())
-    lesson = _lesson(config, counts)
-    needs = {"distill": lesson and estimate.distill_bytes(shape, dtype, lesson, network=network_parameters(config, shape))}
-    if config.distillation.text == "generated":
+    needs: dict[str, int | None] = {}
+    if knobs.exit_layers(config, model, "fastvlm"):
+        lesson = _lesson(config, counts)
+        needs["distill"] = lesson and estimate.distill_bytes(shape, dtype, lesson, network=network_parameters(config, shape))
+    if skipping := config.methods.draft_verify:
+        needs["search"] = estimate.search_bytes(shape, dtype, texts=skipping.texts, longest=longest)
+    if needs and config.distillation.text == "generated":
         batch = config.distillation.generation_batch
         needs["texts"] = estimate.texts_bytes(shape, dtype, new_tokens=longest, batch=batch)
     return needs

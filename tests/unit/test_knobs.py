@@ -18,6 +18,7 @@ def all_knobs(config) -> dict[str, object]:
         "pretrain": knobs.pretrain(config, "llava-small"),
         "texts": knobs.texts(config, "llava-small"),
         "distill": knobs.distill(config, "llava-small", "transformer", 1),
+        "search": knobs.search(config, "llava-small"),
         **{method: knobs.decode(config, "llava-small", method) for method in knobs.methods(config)},
         "cost": knobs.cost(config, "llava-small"),
         "tables": knobs.tables(config),
@@ -30,8 +31,10 @@ def changed_by(group: str, **values) -> set[str]:
     return {stage for stage, told in all_knobs(other).items() if told != all_knobs(CONFIG)[stage]}
 
 
-def test_draft_lengths_reach_only_methods_that_draft_and_the_cost():
-    assert changed_by("decoding", draft_lengths=[1, 2, 3]) == {"ssd", "prompt-lookup", "fastvlm", "oracle", "cost"}
+def test_draft_lengths_reach_methods_that_draft_and_the_longest_what_prepares_them():
+    drafting = {"ssd", "prompt-lookup", "draft-verify", "fastvlm", "oracle"}
+    assert changed_by("decoding", draft_lengths=[1, 2, 12]) == drafting
+    assert changed_by("decoding", draft_lengths=[1, 2, 3]) == drafting | {"cost", "search"}
 
 
 def test_statistics_reach_only_tables():
@@ -41,6 +44,17 @@ def test_statistics_reach_only_tables():
 
 def test_exit_layers_reach_only_their_method_and_the_cost():
     assert changed_by("methods", ssd={"exit_layers": [3]}) == {"ssd", "cost"}
+
+
+def test_what_the_search_is_told_reaches_only_the_search():
+    told = {"trials": 9, "texts": 9, "most_skipped": 0.5}
+    assert changed_by("methods", **{"draft-verify": told}) == {"search"}
+    assert knobs.search(CONFIG, "llava-small")["longest_draft"] == 12
+
+
+def test_a_method_without_exit_layers_is_fitted_once():
+    assert knobs.fit(CONFIG, "llava-small", "draft-verify")["exit_layers"] == [None]
+    assert knobs.fits(CONFIG, "llava-small", "draft-verify") and not knobs.fits(CONFIG, "llava-small", "prompt-lookup")
 
 
 def test_distillation_leaves_training_alone():

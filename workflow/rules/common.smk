@@ -7,7 +7,7 @@ from pathlib import Path
 from fastvlm import knobs, run_lock
 from fastvlm.config import load_config
 from fastvlm.errors import UserError
-from fastvlm.methods import FITTED, IMITATING
+from fastvlm.methods import FITTED, IMITATING, SKIPPING
 from fastvlm.models.checkpoint import checkpoint_files
 from fastvlm.provenance import code_digest
 
@@ -102,6 +102,12 @@ def imitation_networks(wildcards):
         network=CONFIG.methods.fastvlm.network if exit_layers else [],
         exit_layer=exit_layers,
     )
+
+
+def searched_skips(wildcards):
+    """What the search stage found for a model, for a job of a method that skips and for one of all methods."""
+    wanted = [method for method in METHODS if method in SKIPPING and wildcards.get("method", method) == method]
+    return [f"{RESULTS}/skips/{wildcards.model}/skips.json"] if wanted else []
 
 
 def fitted_policies(wildcards):

@@ -1,4 +1,4 @@
-"""Models, imitation networks and images -> decode rows and costs. These jobs hold the stopwatch: each runs alone on the machine."""
+"""Models, imitation networks, skipped sublayers and images -> decode rows and costs. These jobs hold the stopwatch: each runs alone on the machine."""
 
 
 rule decode:
@@ -8,6 +8,7 @@ rule decode:
         model=model_files,
         manifests=MANIFESTS,
         networks=imitation_networks,
+        skips=searched_skips,
         policies=fitted_policies,
     output:
         rows=expand("{results}/decode/{{model}}/{{method}}/{dataset}.jsonl", results=RESULTS, dataset=CONFIG.datasets),
@@ -18,6 +19,7 @@ rule decode:
         manifests=lambda wildcards, input: each("--manifest", input.manifests),
         imitations=lambda wildcards, input: each("--imitation", folders(input.networks)),
         policies=lambda wildcards, input: each("--policies", input.policies),
+        skips=lambda wildcards, input: each("--skips", input.skips),
         output_folder=lambda wildcards, output: Path(output.rows[0]).parent,
         knobs=lambda wildcards: to_json(knobs.decode(CONFIG, wildcards.model, wildcards.method)),
         code=code_digest("fastvlm.decoding.run"),
@@ -28,7 +30,7 @@ rule decode:
         stopwatch=int(CONFIG.decoding.timed),
     shell:
         "(fastvlm decode --knobs {params.knobs:q} --model {params.folder:q} {params.manifests}"
-        " {params.imitations} {params.policies} --output {params.output_folder:q}) 2>&1 | tee {log:q}"
+        " {params.imitations} {params.policies} {params.skips} --output {params.output_folder:q}) 2>&1 | tee {log:q}"
 
 
 rule cost:
@@ -38,6 +40,7 @@ rule cost:
         model=model_files,
         manifests=MANIFESTS,
         networks=imitation_networks,
+        skips=searched_skips,
     output:
         rows=f"{RESULTS}/cost/{{model}}.jsonl",
     log:
@@ -46,6 +49,7 @@ rule cost:
         folder=model_folder,
         imitations=lambda wildcards, input: each("--imitation", folders(input.networks)),
         manifests=lambda wildcards, input: each("--manifest", input.manifests),
+        skips=lambda wildcards, input: each("--skips", input.skips),
         knobs=lambda wildcards: to_json(knobs.cost(CONFIG, wildcards.model)),
         code=code_digest("fastvlm.metrics.cost_model"),
     threads: timed_cores
@@ -55,7 +59,7 @@ rule cost:
         stopwatch=int(CONFIG.decoding.timed),
     shell:
         "(fastvlm cost --knobs {params.knobs:q} --model {params.folder:q} {params.manifests} {params.imitations}"
-        " --output {output.rows:q}) 2>&1 | tee {log:q}"
+        " {params.skips} --output {output.rows:q}) 2>&1 | tee {log:q}"
 
 
 rule observe:
@@ -65,6 +69,7 @@ rule observe:
         model=model_files,
         manifests=MANIFESTS,
         networks=imitation_networks,
+        skips=searched_skips,
     output:
         rows=f"{RESULTS}/observe/{{model}}/{{method}}.jsonl",
     log:
@@ -73,6 +78,7 @@ rule observe:
         folder=model_folder,
         manifests=lambda wildcards, input: each("--manifest", input.manifests),
         imitations=lambda wildcards, input: each("--imitation", folders(input.networks)),
+        skips=lambda wildcards, input: each("--skips", input.skips),
         knobs=lambda wildcards: to_json(knobs.observe(CONFIG, wildcards.model, wildcards.method)),
         code=code_digest("fastvlm.decoding.observe"),
     threads: CONFIG.decoding.threads
@@ -81,7 +87,7 @@ rule observe:
         runtime=120,
     shell:
         "(fastvlm observe --knobs {params.knobs:q} --model {params.folder:q} {params.manifests} {params.imitations}"
-        " --output {output.rows:q}) 2>&1 | tee {log:q}"
+        " {params.skips} --output {output.rows:q}) 2>&1 | tee {log:q}"
 
 
 rule fit:

@@ -132,7 +132,7 @@ def test_half_precision_learns_and_drafts_in_its_own_dtype_only(tmp_path, checkp
     drafter = load_drafter(tmp_path, tiny.load(checkpoint, getattr(torch, half)), checkpoint)
     built = drafter.network.layers[0].attention.qkv.weight if network == "transformer" else drafter.network.down.weight
     assert built.dtype == getattr(torch, half)
-    with pytest.raises(UserError, match=f"distilled for dtype {half}; expected the decoder's, float32; distil it again"):
+    with pytest.raises(UserError, match=f"distilled for dtype {half}; expected the decoder's, float32; run that stage again"):
         load_drafter(tmp_path, tiny.load(checkpoint, torch.float32), checkpoint)
 
 

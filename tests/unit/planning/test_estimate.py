@@ -37,6 +37,10 @@ def test_generating_texts_holds_a_cache_an_image_and_reads_all_prompts_at_once()
     assert estimate.texts_bytes(SHAPE, "float32", new_tokens=12, batch=3) == LOADED + 3 * 128 * 80 + reading
 
 
+def test_a_search_keeps_each_text_in_a_cache_with_room_to_read_it_twice():
+    assert estimate.search_bytes(SHAPE, "float32", texts=3, longest=12) == LOADED + 3 * 128 * (68 + 24)
+
+
 @pytest.mark.parametrize(
     ("read_at_once", "busiest"),
     [

@@ -24,8 +24,8 @@ def test_jobs_are_those_of_a_dry_run(name, tmp_path):
 def test_jobs_of_a_hub_model():
     jobs = Counter(list_jobs(experiment()))
     # One a method, for all datasets and splits.
-    assert jobs[Job("decode", "known")] == 7
-    assert jobs[Job("fetch", "known")] == jobs[Job("texts", "known")] == jobs[Job("cost", "known")] == 1
+    assert jobs[Job("decode", "known")] == 8
+    assert jobs[Job("fetch", "known")] == jobs[Job("texts", "known")] == jobs[Job("search", "known")] == jobs[Job("cost", "known")] == 1
     assert jobs[Job("distill", "known")] == 2
     assert jobs[Job("see")] == 1
     assert not any(job.rule in ("pretrain", "learning_curve", "figure_learning_curve") for job in jobs)
@@ -43,13 +43,18 @@ def test_a_folder_is_neither_trained_nor_fetched_and_photographs_are_not_checked
 
 def test_without_fastvlm_nothing_is_distilled():
     jobs = list_jobs(experiment(methods={"baseline": {}, "ssd": {"exit_layers": [1]}}))
-    assert not {"texts", "distill"} & {job.rule for job in jobs}
+    assert not {"texts", "distill", "search"} & {job.rule for job in jobs}
+
+
+def test_a_search_needs_texts_too():
+    jobs = list_jobs(experiment(methods={"baseline": {}, "draft-verify": {"trials": 3, "texts": 3, "most_skipped": 0.5}}))
+    assert {"texts", "search", "observe", "fit"} <= {job.rule for job in jobs} and "distill" not in {job.rule for job in jobs}
 
 
 def test_texts_decoded_of_an_example():
     config = experiment()
     # Exit layers 1 and 2, each at draft lengths 1 and 4, with three policies and beside plain decoding; what has neither, once.
-    expected = {"baseline": 2, "generate": 2, "ssd": 12, "fastvlm": 12, "exit-only": 4, "prompt-lookup": 3, "oracle": 6}
+    expected = {"baseline": 2, "generate": 2, "ssd": 12, "fastvlm": 12, "exit-only": 4, "prompt-lookup": 3, "draft-verify": 6, "oracle": 6}
     assert {method: decodes_an_example(config, "known", method) for method in expected} == expected
     repeated = experiment(decoding=SMOKE["decoding"] | {"repeats": 3})
     assert decodes_an_example(repeated, "known", "ssd") == 36
@@ -64,7 +69,7 @@ def test_tokens_of_the_decode_jobs():
     # 6 test and 4 validation examples, one of each decoded once more to warm up, at most 16 tokens each.
     counts = {"train": 200, "validation": 4, "test": 6}
     assert decode_tokens(experiment(), "known", "drawn", counts) == 16 * (
-        (6 + 1) * (2 + 2 + 12 + 4 + 3 + 12 + 6) + (4 + 1) * (12 + 4 + 3 + 12 + 6)
+        (6 + 1) * (2 + 2 + 12 + 4 + 3 + 6 + 12 + 6) + (4 + 1) * (12 + 4 + 3 + 6 + 12 + 6)
     )
     assert decode_tokens(experiment(), "known", "drawn", counts | {"test": None}) is None
 
