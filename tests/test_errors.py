@@ -36,6 +36,10 @@ def write_config(project, name, **changes):
             "decoding.draft_lengths[0]: found 0, expected",
         ),
         ({"methods": {"baseline": {}, "ssd": {"exit_layers": [4]}}}, "methods.ssd.exit_layers: found 4, expected 1 to 3"),
+        (
+            {"methods": {"baseline": {}, "draft-verify": {"trials": 9, "texts": 9, "most_skipped": 1.0}}},
+            "methods.draft-verify.most_skipped: found 1.0, expected less than 1",
+        ),
     ],
 )
 def test_snakemake_refuses_a_bad_configuration_before_any_rule(project, changes, line):

@@ -9,6 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from fastvlm.decoding import autoregressive, drafters, speculative
 from fastvlm.decoding.drafters import Bounds, EarlyExit
 from fastvlm.decoding.policies import Fixed
+from fastvlm.decoding.skipping import SkipDrafter
 from fastvlm.models import attention
 from fastvlm.models.norm import RmsNorm
 from tests import tiny
@@ -49,10 +50,12 @@ def as_on_an_accelerator(monkeypatch, loaded):
 
 
 def drafter_of(target, method):
+    if method == "skips":
+        return SkipDrafter(target.decoder.without({1, 2}, {2, 3}))
     return EarlyExit(2) if method == "ssd" else tiny.drafter(target, method, 2)
 
 
-@pytest.mark.parametrize("method", ["ssd", "mlp", "transformer"])
+@pytest.mark.parametrize("method", ["ssd", "mlp", "transformer", "skips"])
 def test_drafting_and_the_pass_over_the_drafts_wait_for_nothing(loaded, as_on_an_accelerator, method):
     decoder, drafter = loaded.decoder, drafter_of(loaded, method)
     prefix = loaded.prefill(loaded.prepare(tiny.examples(1)[0]), 12, {2})
@@ -61,14 +64,14 @@ def test_drafting_and_the_pass_over_the_drafts_wait_for_nothing(loaded, as_on_an
     with Waits() as waits:
         for accepted in (3, 1):  # all drafts stand, then some
             _, states = drafter.draft(decoder, cache, [], token, Bounds(3, {1}, Fixed(3)))
-            choices = decoder.head(decoder.run(states, cache, cache.length, first=2)).argmax(-1)
+            choices = decoder.head(decoder.run(states, cache, cache.length, first=drafter.exit_layer)).argmax(-1)
             drafter.keep(states, accepted)
             cache.length += accepted + 1
             token = choices[accepted : accepted + 1]
     assert waits.seen == []
 
 
-@pytest.mark.parametrize("method", ["ssd", "transformer"])
+@pytest.mark.parametrize("method", ["ssd", "transformer", "skips"])
 def test_a_text_is_copied_out_by_rounds_only_and_never_in(loaded, as_on_an_accelerator, method):
     """`tolist` of the accept decision shows in no operation; what is left is the first token."""
     prefix = loaded.prefill(loaded.prepare(tiny.examples(1)[0]), 12, {2})
