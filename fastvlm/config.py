@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from fastvlm.config_datasets import Dataset
 from fastvlm.config_errors import in_one_line
@@ -16,6 +16,8 @@ from fastvlm.config_models import Model, TrainedModel
 from fastvlm.config_types import Ascending, Count, Device, Dtype, Knobs, Name, Positive, Steps, Weight, as_tuple
 from fastvlm.errors import UserError
 from fastvlm.methods import most_skipped
+
+COLDEST = 1e-6  # temperature; far below it there is no room in float32
 
 
 class NoKnobs(Knobs):
@@ -90,6 +92,35 @@ class Distillation(Knobs):
         return self
 
 
+class Sampling(Knobs):
+    """Texts are drawn: each method's are plain decoding's in distribution, and no longer one by one."""
+
+    temperature: float = Field(description="logits are divided by it, above 0; for greedy decoding set sampling to null")
+    top_k: int | None = Field(default=None, description="only so many of the likeliest tokens are drawn from, count; null: all")
+    top_p: float | None = Field(default=None, description="of these the fewest that have this probability together, 0..1; null: all")
+
+    @field_validator("temperature")
+    @classmethod
+    def _is_above_zero(cls, value: float) -> float:
+        if not COLDEST <= value < float("inf"):
+            raise ValueError(f"expected > 0 (at least {COLDEST:g}); for greedy decoding set sampling to null")
+        return value
+
+    @field_validator("top_k")
+    @classmethod
+    def _keeps_a_token(cls, value: int | None) -> int | None:
+        if value is not None and value < 1:
+            raise ValueError("expected top_k >= 1, or null for all tokens")
+        return value
+
+    @field_validator("top_p")
+    @classmethod
+    def _is_a_share(cls, value: float | None) -> float | None:
+        if value is not None and not 0 < value <= 1:
+            raise ValueError("expected 0 < top_p <= 1, or null for all tokens")
+        return value
+
+
 class Decoding(Knobs):
     """How decoding is run and timed."""
 
@@ -97,6 +128,7 @@ class Decoding(Knobs):
     policies: Annotated[tuple[Literal["confidence", "context", "goodput"], ...], BeforeValidator(as_tuple)] = Field(
         description="how the draft length is set, besides fixed ones; fitted on validation, for drafters that say how sure they are"
     )
+    sampling: Sampling | None = Field(default=None, description="how tokens are drawn; left out or null: greedy decoding")
     timed: bool = Field(description="true: each of these jobs has the machine to itself; false: no time that they note means anything")
     warmup: Steps = Field(description="examples decoded before the stopwatch counts, count")
     repeats: Count = Field(description="timed runs of each example, of which the median stands, count")
@@ -133,6 +165,12 @@ class Config(Knobs):
             raise ValueError(
                 f"decoding.draft_lengths: found {longest}, expected less than the longest text, {room} tokens (max_new_tokens)"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_foretells_a_draw(self) -> Config:
+        if self.decoding.sampling and self.methods.oracle:
+            raise ValueError("methods.oracle: found it beside decoding.sampling, expected one of them, as no draft is right beforehand")
         return self
 
     @model_validator(mode="after")

@@ -21,7 +21,7 @@ def write_headline(knobs: dict[str, Any], tables: Path, output: Path) -> None:
     Raises `UserError` where a table, or a selected setting's line in it, is missing.
     """
     chosen = read_selection(tables / "selection.csv")
-    speedups = keep_selected(read_table(tables / "speedup.csv", "decode_speedup"), chosen)
+    speedups = keep_selected(read_table(tables / "speedup.csv", "decode_speedup", "claim"), chosen)
     extra = {name: _by_choice(tables / f"{name}.csv", column) for name, column in (("acceptance", "drafted"), ("quality", "bleu_4"))}
     models: dict[str, dict[str, Any]] = {}
     for record in speedups:
@@ -73,6 +73,7 @@ def _method(record: Record, extra: dict[str, dict[tuple, Record]]) -> dict[str, 
         "acceptance_rate": _interval(rate, "acceptance_rate"),
         "tokens_per_target_pass": rate.get("tokens_per_target_pass"),
         "equal_to_baseline": record["equal_to_baseline"],
+        "claim": record["claim"],
         "bleu_4": quality["bleu_4"],
     }
 

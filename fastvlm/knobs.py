@@ -90,11 +90,17 @@ def decode(config: Config, model: str, method: str) -> dict[str, Any]:
         "exit_layers": exit_layers(config, model, method),
         "draft_lengths": list(config.decoding.draft_lengths) if method in DRAFTING else [],
         "policies": policies(config, method),
+        "sampling": sampling(config),
         "warmup": config.decoding.warmup,
         "repeats": config.decoding.repeats,
         "threads": config.decoding.threads,
         "max_new_tokens": [dataset.max_new_tokens for dataset in config.datasets.values()],
     }
+
+
+def sampling(config: Config) -> dict[str, Any] | None:
+    """How tokens are drawn, and the seed; None for greedy decoding."""
+    return {"seed": config.seed, **_plain(config.decoding.sampling)} if config.decoding.sampling else None
 
 
 def policies(config: Config, method: str) -> list[str]:
@@ -114,7 +120,7 @@ def fitted_at(config: Config, model: str, method: str) -> list[int | None]:
 
 def observe(config: Config, model: str, method: str) -> dict[str, Any]:
     told = decode(config, model, method)
-    kept = {key: told[key] for key in ("method", "device", "dtype", "exit_layers", "threads", "max_new_tokens")}
+    kept = {key: told[key] for key in ("method", "device", "dtype", "exit_layers", "sampling", "threads", "max_new_tokens")}
     return kept | {"longest_draft": max(config.decoding.draft_lengths)}
 
 

@@ -9,9 +9,11 @@ FITTED = ("ssd", "draft-verify", "fastvlm")  # say how sure they are of a draft,
 LOSSY = ("exit-only",)  # do not claim the text of plain decoding
 
 
-def claim(method: str) -> str:
-    """What a method claims of its texts, as tables say it."""
-    return "lossy" if method in LOSSY else "lossless"
+def claim(method: str, *, drawn: bool = False) -> str:
+    """What a method claims of its texts, as tables say it; `drawn` texts are plain decoding's in distribution, not one by one."""
+    if method in LOSSY:
+        return "lossy"
+    return "equal in distribution" if drawn else "lossless"
 
 
 def most_skipped(share: float, layers: int) -> int:

@@ -72,13 +72,21 @@ def _remarks(datasets: dict[str, Any]) -> list[str]:
         if "fastvlm_against_ssd" in place:
             against.setdefault(place["fastvlm_against_ssd"], []).append(f"`{dataset}`")
         for name, method in place["methods"].items():
-            if method["equal_to_baseline"] < 1:
+            if method["equal_to_baseline"] is not None and method["equal_to_baseline"] < 1:
                 other.setdefault(name, []).append(f"{method['equal_to_baseline']:.0%} in `{dataset}`")
     said = [f"{verdict}: {', '.join(where)}." for verdict, where in against.items()]
     said += [
         f"Texts of `{name}` that are plain decoding's: {', '.join(shares)}; those of all others are." for name, shares in other.items()
     ]
-    return [" ".join(said)] if other else [" ".join([*said, "All texts of all methods are plain decoding's."])]
+    return [" ".join(said if other else [*said, _of_all_texts(datasets)])]
+
+
+def _of_all_texts(datasets: dict[str, Any]) -> str:
+    methods = {name: method for place in datasets.values() for name, method in place["methods"].items()}
+    if all(method["equal_to_baseline"] is not None for method in methods.values()):
+        return "All texts of all methods are plain decoding's."
+    lossy = [f"`{name}`" for name, method in methods.items() if method["claim"] == "lossy"]
+    return f"Texts are drawn: they are plain decoding's in distribution{', but for those of ' + ', '.join(lossy) if lossy else ''}."
 
 
 def _machine(headline: dict[str, Any]) -> str:

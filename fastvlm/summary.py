@@ -30,7 +30,12 @@ def _line(speedup: Record, rate: Record) -> tuple[str, ...]:
     )
     spans = (_interval(speedup, "decode_speedup"), _interval(speedup, "e2e_speedup"))
     tokens = _text(rate.get("tokens_per_target_pass"), ".2f")
-    return (*where, *spans, _text(rate.get("acceptance_rate"), ".3f"), tokens, _text(speedup["equal_to_baseline"], ".1%"))
+    return (*where, *spans, _text(rate.get("acceptance_rate"), ".3f"), tokens, _equal(speedup))
+
+
+def _equal(speedup: Record) -> str:
+    """The share of texts that are plain decoding's, or what is claimed of texts that are drawn."""
+    return speedup["claim"] if speedup["equal_to_baseline"] is None else _text(speedup["equal_to_baseline"], ".1%")
 
 
 def _interval(record: Record, name: str) -> str:

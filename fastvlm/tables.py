@@ -12,7 +12,7 @@ from fastvlm.errors import UserError
 from fastvlm.methods import LOSSY, claim
 from fastvlm.metrics import acceptance, precision, speed
 from fastvlm.metrics.bootstrap import Estimate, mean, ratio, resample
-from fastvlm.metrics.runs import Row, Runs, Setting, group, read_runs
+from fastvlm.metrics.runs import Row, Runs, Setting, are_drawn, group, read_runs
 from fastvlm.rows import read_rows, write_json
 from fastvlm.selection import keep_selected, read_selection
 from fastvlm.summary import summarise
@@ -96,8 +96,8 @@ def _speedup(rows: list[Row], weights: np.ndarray, confidence: float) -> Record:
         **speed.decode_speedup(rows, weights, confidence).columns("decode_speedup"),
         **speed.e2e_speedup(rows, weights, confidence).columns("e2e_speedup"),
         "decode_tokens_per_second": speed.decode_tokens_per_second(rows),
-        "equal_to_baseline": sum(row["equal_to_baseline"] for row in rows) / len(rows),
-        "claim": claim(rows[0]["method"]),
+        "equal_to_baseline": None if are_drawn(rows) else sum(row["equal_to_baseline"] for row in rows) / len(rows),
+        "claim": claim(rows[0]["method"], drawn=are_drawn(rows)),
     }
 
 

@@ -10,9 +10,11 @@ import torch
 
 from fastvlm.data.example import write_manifest
 from fastvlm.decoding import autoregressive, speculative
+from fastvlm.decoding.choice import GREEDY, Sampled
 from fastvlm.decoding.drafters import Bounds, EarlyExit
 from fastvlm.decoding.policies import Fixed
 from fastvlm.decoding.run import decode
+from fastvlm.decoding.sampling import Sampling
 from fastvlm.imitation.distill import distill
 from fastvlm.imitation.texts import generate_texts
 from fastvlm.models.load import load_target
@@ -26,7 +28,7 @@ KNOBS = {
     "experiment": "tiny", "model": "tiny", "dataset": "scenes-caption", "seed": 1, "device": "auto", "threads": 1,
     "text": "generated", "examples": 24, "generation_batch": 8, "network": "transformer", "exit_layer": 2, "epochs": 2, "batch": 8,
     "learning_rate": 3e-3, "cosine_weight": 1.0, "kl_weight": 1.0, "temperature": 1.0,
-    "method": "fastvlm", "exit_layers": [2], "draft_lengths": [1, 3], "warmup": 1, "repeats": 1,
+    "method": "fastvlm", "exit_layers": [2], "draft_lengths": [1, 3], "policies": [], "sampling": None, "warmup": 1, "repeats": 1,
 }  # fmt: skip
 
 
@@ -80,16 +82,18 @@ def waiting_is_an_error():
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_a_round_waits_for_nothing_but_what_was_accepted(folder, method, dtype):
+@pytest.mark.parametrize("sampling", [None, Sampling(0.7, 50, 0.9)], ids=["greedy", "sampled"])
+def test_a_round_waits_for_nothing_but_what_was_accepted(folder, method, dtype, sampling):
     target = load(folder, dtype)
+    choice = Sampled(sampling, 1, target.decoder.device) if sampling else GREEDY
     decoder, drafter = target.decoder, drafter_of(target, method)
     prefix = target.prefill(target.prepare(tiny.examples(1)[0]), 12, {2})
     cache, token = prefix.cache, prefix.first
     drafter.start(prefix, 12)
     for accepted in (3, 1):
         with waiting_is_an_error():
-            _, states = drafter.draft(decoder, cache, [], token, Bounds(3, {1}, Fixed(3)))
-            choices = decoder.head(decoder.run(states, cache, cache.length, first=2)).argmax(-1)
+            drafts, states = drafter.draft(decoder, cache, [], token, Bounds(3, {1}, Fixed(3), choice))
+            choices = choice.verify(drafts, decoder.head(decoder.run(states, cache, cache.length, first=2)))
             drafter.keep(states, accepted)
             token = choices[accepted : accepted + 1]
         cache.length += accepted + 1

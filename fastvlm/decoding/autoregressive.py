@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from fastvlm.decoding.choice import GREEDY, Choice
 from fastvlm.decoding.trace import Trace
 from fastvlm.models.decoder import Decoder
 from fastvlm.models.target import Prefix
 
 
-def decode(decoder: Decoder, prefix: Prefix, *, limit: int, end_tokens: Collection[int]) -> Trace:
-    """Greedy decoding of at most `limit` tokens (at least one), one pass of all layers a token."""
-    cache, token = prefix.cache, prefix.first
+def decode(decoder: Decoder, prefix: Prefix, choice: Choice = GREEDY, *, limit: int, end_tokens: Collection[int]) -> Trace:
+    """At most `limit` tokens (at least one), each of them `choice`'s, one pass of all layers a token."""
+    cache, token = prefix.cache, choice.first(prefix)
     cache.length = prefix.length
     trace = Trace([int(token)])
     while not trace.ended(limit, end_tokens):
         hidden = decoder.run(decoder.embed(token, cache.length), cache, cache.length)
-        token = decoder.head(hidden).argmax(-1)
+        token = choice.next(decoder.head(hidden))
         trace.passes.append((cache.length, 0, 0))
         cache.length += 1
         trace.tokens.append(int(token))

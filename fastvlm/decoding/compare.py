@@ -13,6 +13,8 @@ from fastvlm.decoding.stopwatch import timed
 from fastvlm.decoding.trace import Trace
 from fastvlm.models.target import Target
 
+AGAINST = ("equal_to_baseline", "first_difference", "logit_gap")
+
 
 def compete(acts: Sequence[Callable[[], Trace]], *, repeats: int, turn: int, device: torch.device) -> tuple[list[Trace], list[float]]:
     """Run each act in turn; who begins changes from example to example. Returns the traces and each act's median seconds."""
@@ -26,17 +28,22 @@ def compete(acts: Sequence[Callable[[], Trace]], *, repeats: int, turn: int, dev
     return traces, [median(times) for times in seconds]
 
 
-def outcome(target: Target, trace: Trace, baseline: Replay) -> dict[str, Any]:
-    """What was said, how it was found, whether it is what plain decoding says, and by how much of a logit it is not."""
-    position = first_difference(trace.tokens, baseline.tokens)
+def outcome(target: Target, trace: Trace, baseline: Replay | None) -> dict[str, Any]:
+    """What was said, how it was found, whether it is what plain decoding says, and by how much of a logit it is not.
+
+    Without `baseline` the last two are not asked, as of texts that are drawn: they are equal in distribution, and not one by one.
+    """
     return {
         "text": target.to_text(trace.tokens),
         "output_tokens": len(trace.tokens),
-        "equal_to_baseline": position is None,
-        "first_difference": position,
-        "logit_gap": baseline.gap(trace.tokens, position),
+        **(_against(trace, baseline) if baseline else dict.fromkeys(AGAINST)),
         "passes": trace.passes,
     }
+
+
+def _against(trace: Trace, baseline: Replay) -> dict[str, Any]:
+    position = first_difference(trace.tokens, baseline.tokens)
+    return dict(zip(AGAINST, (position is None, position, baseline.gap(trace.tokens, position)), strict=True))
 
 
 def first_difference(tokens: list[int], baseline: list[int]) -> int | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fastvlm.decoding import autoregressive, exit_only, fit, speculative
+from fastvlm.decoding.choice import Choice
 from fastvlm.decoding.drafters import Drafter, EarlyExit, PromptLookup, check_exit_layer
 from fastvlm.decoding.oracle import Oracle
 from fastvlm.decoding.policies import Fixed, Policy
@@ -22,15 +23,15 @@ from fastvlm.models.target import Prefix, Target
 
 @dataclass(frozen=True)
 class Contender:
-    """One setting of a method; `decode` takes an example's prefix. `draft_length` is the longest, where the policy may draft less.
+    """One setting of a method; `decode` takes an example's prefix and who chooses its tokens.
 
-    One with `hear` must be told plain decoding's text of the example first.
+    `draft_length` is the longest, where the policy may draft less. One with `hear` must be told plain decoding's text of the example first.
     """
 
     policy: str
     exit_layer: int | None
     draft_length: int | None
-    decode: Callable[[Prefix], Trace]
+    decode: Callable[[Prefix, Choice], Trace]
     hear: Callable[[Sequence[int]], None] | None = None
 
 

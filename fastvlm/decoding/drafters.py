@@ -13,6 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from fastvlm.decoding.choice import GREEDY, Choice
 from fastvlm.decoding.policies import Policy
 from fastvlm.errors import UserError
 from fastvlm.models.cache import KeyValueCache
@@ -22,11 +23,12 @@ from fastvlm.models.target import Prefix
 
 @dataclass(frozen=True)
 class Bounds:
-    """Of one round: at most `most` drafts, none behind an end token, and no more than `policy` wants."""
+    """Of one round: at most `most` drafts, none behind an end token, and no more than `policy` wants; each is chosen by `choice`."""
 
     most: int
     end_tokens: Collection[int]
     policy: Policy
+    choice: Choice = GREEDY
 
 
 class Drafter(Protocol):
@@ -60,9 +62,9 @@ class ExitDrafter:
         """State of the newest token at layer n, [1, hidden] -> the last layer's state as guessed, [1, hidden]."""
         raise NotImplementedError
 
-    def choose(self, logits: Tensor) -> Tensor:
+    def choose(self, logits: Tensor, choice: Choice) -> Tensor:
         """The draft, [1], of the head's logits [1, vocabulary]."""
-        return logits.argmax(-1)
+        return choice.draft(logits)
 
     def keep(self, states: Tensor, accepted: int) -> None:
         """Nothing to remember."""
@@ -80,9 +82,10 @@ class ExitDrafter:
             if bounds.policy.watches and not bounds.policy.goes_on():
                 break
             logits = decoder.head(self.guess(state))
-            token = self.choose(logits)
+            # Before it is drawn: a draft may be dropped for what it was drawn from, not for what it is.
             if bounds.policy.watches and not bounds.policy.wants(confidence(logits)):
                 break
+            token = self.choose(logits, bounds.choice)
             drafts.append(token)
         return torch.cat(drafts) if drafts else token[:0], torch.cat(states)
 

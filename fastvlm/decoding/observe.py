@@ -10,6 +10,7 @@ import torch
 
 from fastvlm.data.example import Example, read_manifest
 from fastvlm.decoding import contenders, speculative
+from fastvlm.decoding.choice import choice_of
 from fastvlm.decoding.drafters import Drafter
 from fastvlm.decoding.policies import Fixed
 from fastvlm.models.load import load_target
@@ -56,13 +57,15 @@ def _rows(knobs: dict[str, Any], target: Target, drafters: Sequence[Drafter], ma
     for manifest, limit in zip(manifests, knobs["max_new_tokens"], strict=True):
         for example in progress(read_manifest(manifest, "validation"), f"watching {knobs['method']} on {manifest.stem}"):
             for drafter in drafters:
-                seen = _watch(target, drafter, example, length=knobs["longest_draft"], limit=limit)
+                seen = _watch(knobs, target, drafter, example, limit)
                 yield {"dataset": manifest.stem, "exit_layer": drafter.exit_layer or None, "example": example.id, **seen}
 
 
-def _watch(target: Target, drafter: Drafter, example: Example, *, length: int, limit: int) -> dict[str, Any]:
-    policy = Watched(length)
+def _watch(knobs: dict[str, Any], target: Target, drafter: Drafter, example: Example, limit: int) -> dict[str, Any]:
+    policy = Watched(knobs["longest_draft"])
     prefix = target.prefill(target.prepare(example), limit, {drafter.exit_layer})
-    trace = speculative.decode(target.decoder, drafter, prefix, policy=policy, limit=limit, end_tokens=target.end_tokens)
+    watched = (example.id, example.sha256, knobs["method"], drafter.exit_layer, "watched")
+    choice = choice_of(knobs["sampling"], target.decoder.device, *watched)
+    trace = speculative.decode(target.decoder, drafter, prefix, choice, policy=policy, limit=limit, end_tokens=target.end_tokens)
     given = sum(accepted + 1 for _, accepted, _ in policy.rounds)
     return {"rounds": policy.rounds, "ends_in_draft": given > len(trace.tokens) - 1}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from fastvlm.decoding.choice import Choice
 from fastvlm.decoding.drafters import Bounds, ExitDrafter
 from fastvlm.models.cache import KeyValueCache
 from fastvlm.models.decoder import Decoder
@@ -36,8 +37,8 @@ class Oracle(ExitDrafter):
     def guess(self, hidden: Tensor) -> Tensor:
         return self.drafter.guess(hidden)
 
-    def choose(self, logits: Tensor) -> Tensor:
-        super().choose(logits)
+    def choose(self, logits: Tensor, choice: Choice) -> Tensor:
+        super().choose(logits, choice)
         self._place += 1
         return self._truth[min(self._place, len(self._truth)) - 1]
 

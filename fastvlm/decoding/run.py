@@ -14,6 +14,7 @@ import torch
 
 from fastvlm.data.example import Example, read_manifest
 from fastvlm.decoding import contenders, reference
+from fastvlm.decoding.choice import choice_of
 from fastvlm.decoding.compare import compete, outcome
 from fastvlm.decoding.contenders import Contender
 from fastvlm.decoding.drafters import Drafter
@@ -41,8 +42,9 @@ def decode(
     """Write `<dataset>.jsonl` into the folder `output`, one a manifest: one row an example, exit layer, policy and draft length.
 
     `policies` is what the fit stage wrote, for a method that has any, `skips` what the search stage wrote. Knobs: `splits` are those
-    decoded, `max_new_tokens` a list in the order of the manifests. The model is loaded once for all. An error in any example fails the
-    whole job; datasets that an earlier run finished, with the same inputs, are not decoded again.
+    decoded, `max_new_tokens` a list in the order of the manifests, `sampling` None for greedy decoding, else `temperature`, `top_k`,
+    `top_p` and `seed`. The model is loaded once for all. An error in any example fails the whole job; datasets that an earlier run
+    finished from the same inputs are not decoded again.
     """
     torch.set_num_threads(knobs["threads"])
     target = load_target(model, knobs)
@@ -73,10 +75,11 @@ def _rows(
     """All rows of a dataset, split by split."""
     name, method = manifest.stem, knobs["method"]
     if method == "generate":
-        measure_one = partial(reference.measure, target, repeats=knobs["repeats"], limit=limit)
+        measure_one = partial(reference.measure, target, repeats=knobs["repeats"], limit=limit, sampling=knobs["sampling"])
     else:
         groups = contenders.groups(target, method, drafters, knobs["draft_lengths"], fitted, limit)
-        measure_one = partial(measure, target, groups, repeats=knobs["repeats"], limit=limit)
+        how = {"repeats": knobs["repeats"], "limit": limit, "method": method, "sampling": knobs["sampling"]}
+        measure_one = partial(measure, target, groups, **how)
     key = {"experiment": knobs["experiment"], "model": knobs["model"], "dataset": name, "dtype": knobs["dtype"], "method": method}
     for split in knobs["splits"]:
         examples = read_manifest(manifest, split)
@@ -87,24 +90,37 @@ def _rows(
 
 
 def measure(
-    target: Target, groups: list[list[Contender]], example: Example, *, turn: int, repeats: int, limit: int
+    target: Target,
+    groups: list[list[Contender]],
+    example: Example,
+    *,
+    turn: int,
+    repeats: int,
+    limit: int,
+    method: str,
+    sampling: dict[str, Any] | None,
 ) -> Iterator[dict[str, Any]]:
-    """The rows of one example. Vision and prompt run once, timed, for all that decode from them."""
+    """The rows of one example. Vision and prompt run once, timed, for all that decode from them.
+
+    Where texts are drawn, each setting of a method draws its own of each example, and plain decoding beside them the same in all jobs.
+    """
     inputs, device = target.prepare(example), target.decoder.device
     exits = {contender.exit_layer for group in groups for contender in group if contender.exit_layer}
     prefill = [timed(lambda: target.prefill(inputs, limit, exits), device) for _ in range(repeats)]
     prefix, prefill_seconds = prefill[-1][0], median(seconds for _, seconds in prefill)
     shared = {"example": example.id, "prompt_tokens": prefix.length, "baseline_prefill_seconds": prefill_seconds}
     baseline = contenders.plain(target, limit)
+    choose = partial(choice_of, sampling, device, example.id, example.sha256)
+    said_by_plain = partial(baseline.decode, prefix, choose("plain"))
     for group in groups:
         if any(contender.hear for contender in group):
-            text = baseline.decode(prefix).tokens
+            text = said_by_plain().tokens
             for contender in group:
                 contender.hear(text)
-        acts = [partial(contender.decode, prefix) for contender in (baseline, *group)]
-        traces, seconds = compete(acts, repeats=repeats, turn=turn, device=device)
-        said = Replay(target, inputs, traces[0].tokens)
-        for contender, trace, decode_seconds in zip(group, traces[1:], seconds[1:], strict=True):
+        settings = [{"policy": one.policy, "exit_layer": one.exit_layer, "draft_length": one.draft_length} for one in group]
+        acts = [partial(one.decode, prefix, choose(method, *of.values())) for one, of in zip(group, settings, strict=True)]
+        traces, seconds = compete([said_by_plain, *acts], repeats=repeats, turn=turn, device=device)
+        said = None if sampling else Replay(target, inputs, traces[0].tokens)
+        for setting, trace, decode_seconds in zip(settings, traces[1:], seconds[1:], strict=True):
             timing = {"prefill_seconds": prefill_seconds, "decode_seconds": decode_seconds, "baseline_decode_seconds": seconds[0]}
-            setting = {"policy": contender.policy, "exit_layer": contender.exit_layer, "draft_length": contender.draft_length}
             yield shared | setting | outcome(target, trace, said) | timing

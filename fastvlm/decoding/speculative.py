@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from fastvlm.decoding.choice import GREEDY, Choice
 from fastvlm.decoding.drafters import Bounds, Drafter
 from fastvlm.decoding.policies import Policy
 from fastvlm.decoding.trace import Trace, up_to_end
@@ -16,9 +17,11 @@ from fastvlm.models.decoder import Decoder
 from fastvlm.models.target import Prefix
 
 
-def decode(decoder: Decoder, drafter: Drafter, prefix: Prefix, *, policy: Policy, limit: int, end_tokens: Collection[int]) -> Trace:
-    """Greedy decoding of at most `limit` tokens in rounds of some drafts, as many as `policy` wants, and one pass."""
-    cache, token = prefix.cache, prefix.first
+def decode(
+    decoder: Decoder, drafter: Drafter, prefix: Prefix, choice: Choice = GREEDY, *, policy: Policy, limit: int, end_tokens: Collection[int]
+) -> Trace:
+    """At most `limit` tokens, as `choice` chooses them, in rounds of some drafts, as many as `policy` wants, and one pass."""
+    cache, token = prefix.cache, choice.first(prefix)
     cache.length = prefix.length
     drafter.start(prefix, limit)
     policy.start()
@@ -26,8 +29,8 @@ def decode(decoder: Decoder, drafter: Drafter, prefix: Prefix, *, policy: Policy
     while not trace.ended(limit, end_tokens):
         # A round gives one token more than it accepts: drafts beyond the limit would be thrown away.
         most = min(policy.most(cache.length), limit - len(trace.tokens) - 1)
-        drafts, states = drafter.draft(decoder, cache, trace.tokens, token, Bounds(most, end_tokens, policy))
-        choices = decoder.head(decoder.run(states, cache, cache.length, first=drafter.exit_layer)).argmax(-1)
+        drafts, states = drafter.draft(decoder, cache, trace.tokens, token, Bounds(most, end_tokens, policy, choice))
+        choices = choice.verify(drafts, decoder.head(decoder.run(states, cache, cache.length, first=drafter.exit_layer)))
         tokens, accepted = verify_greedy(drafts, choices)
         text = up_to_end(tokens, end_tokens)
         drafter.keep(states, accepted)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from fastvlm.methods import DRAFTING, claim
-from fastvlm.metrics.runs import Row
+from fastvlm.metrics.runs import Row, are_drawn
 from fastvlm.table_file import Record
 
 COLUMNS = (
@@ -26,15 +26,19 @@ COLUMNS = (
 
 
 def differences(rows: Sequence[Row]) -> Record:
-    """The line of one setting: counts and shares of texts, positions in tokens, gaps in logits; None where no text differs."""
-    different = sum(not row["equal_to_baseline"] for row in rows)
+    """The line of one setting: counts and shares of texts, positions in tokens, gaps in logits; None where no text differs.
+
+    Of texts that are drawn nothing is counted: that they differ means nothing.
+    """
+    drawn = are_drawn(rows)
+    different = None if drawn else sum(not row["equal_to_baseline"] for row in rows)
     positions = [row["first_difference"] for row in rows if row["first_difference"] is not None]
     gaps = [row["logit_gap"] for row in rows if row["logit_gap"] is not None]
     return {
         "dtype": rows[0]["dtype"],
-        "claim": claim(rows[0]["method"]),
+        "claim": claim(rows[0]["method"], drawn=drawn),
         "different": different,
-        "different_share": different / len(rows),
+        "different_share": None if drawn else different / len(rows),
         "first_difference_median": median(positions) if positions else None,
         "first_difference_min": min(positions, default=None),
         "logit_gap_median": median(gaps) if gaps else None,

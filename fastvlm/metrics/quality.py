@@ -9,7 +9,7 @@ from typing import Any
 from fastvlm.methods import claim
 from fastvlm.metrics import chance, ranking, scores, seeing
 from fastvlm.metrics.examples import Examples, examples_by_dataset, task_of
-from fastvlm.metrics.runs import Setting, read_runs
+from fastvlm.metrics.runs import Runs, Setting, are_drawn, read_runs
 from fastvlm.metrics.scores import TextSet, score_sets
 from fastvlm.table_file import KEY_COLUMNS, Record, write_table
 
@@ -41,8 +41,8 @@ def score(knobs: dict[str, Any], rows: list[Path], manifests: list[Path], rank: 
         return {"examples": len(part[1]), "task": task_of(examples[part[0]])} | found[part]
 
     tables = {
-        "quality": [_key(setting) | line(texts[setting]) for setting in runs],
-        "quality_by_tag": [_key(setting) | {"tag": tag} | line(part) for setting, tag, part in tagged],
+        "quality": [_key(setting, runs) | line(texts[setting]) for setting in runs],
+        "quality_by_tag": [_key(setting, runs) | {"tag": tag} | line(part) for setting, tag, part in tagged],
         "ranking": ranking.tabulate(knobs, experiment, rank, examples),
         "chance": [
             {"experiment": experiment, "dataset": name} | line(part) | seeing.count(part[1], examples[name]) for name, part in blind.items()
@@ -52,8 +52,8 @@ def score(knobs: dict[str, Any], rows: list[Path], manifests: list[Path], rank: 
         write_table(output / f"{name}.csv", columns, tables[name])
 
 
-def _key(setting: Setting) -> Record:
-    return setting._asdict() | {"claim": claim(setting.method)}
+def _key(setting: Setting, runs: Runs) -> Record:
+    return setting._asdict() | {"claim": claim(setting.method, drawn=are_drawn(runs[setting]))}
 
 
 def _by_tag(texts: dict[Setting, TextSet], examples: dict[str, Examples]) -> Iterator[tuple[Setting, str, TextSet]]:

@@ -55,6 +55,11 @@ def read_runs(paths: Sequence[Path], split: str) -> Runs:
     return _in_order(runs)
 
 
+def are_drawn(rows: Sequence[Row]) -> bool:
+    """Whether the texts of a setting are drawn, so that none was compared with plain decoding's."""
+    return rows[0]["equal_to_baseline"] is None
+
+
 def group(settings: Iterable[Setting], *fields: str) -> dict[tuple, list[Setting]]:
     """Settings by the values of `fields`, in the order of first appearance."""
     groups: dict[tuple, list[Setting]] = {}

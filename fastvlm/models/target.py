@@ -19,7 +19,8 @@ class Prefix:
 
     `hidden[n]` is [`length`, hidden], the states at layer n of what the decoder has read, for the exit layers asked for;
     `first` is [1], the greedy first token of the answer; `memory` is [prompt tokens, hidden], the encoder's states, where
-    an encoder reads the prompt; `prompt` is [tokens], the prompt's, placeholders included.
+    an encoder reads the prompt; `prompt` is [tokens], the prompt's, placeholders included; `logits` is [1, vocabulary], those that
+    the first token is chosen by.
     """
 
     cache: KeyValueCache
@@ -28,6 +29,7 @@ class Prefix:
     hidden: Mapping[int, Tensor]
     memory: Tensor | None = None
     prompt: Tensor | None = None
+    logits: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ class Target:
             done = exit_layer
         hidden = decoder.run(hidden, cache, 0, first=done)
         cache.length = length
-        return Prefix(cache, length, decoder.head(hidden[-1:]).argmax(-1), kept, memory, inputs["input_ids"][0])
+        logits = decoder.head(hidden[-1:])
+        return Prefix(cache, length, logits.argmax(-1), kept, memory, inputs["input_ids"][0], logits)
 
 
 def language_decoder(backbone: Backbone) -> Decoder:

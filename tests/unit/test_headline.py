@@ -6,6 +6,7 @@ import pytest
 
 from fastvlm.errors import UserError
 from fastvlm.headline import compare, verdict, write_headline
+from fastvlm.readme import _remarks
 from fastvlm.table_file import read_table, write_table
 from tests.finished_tables import DATASETS, write_finished
 
@@ -38,6 +39,14 @@ def test_every_number_is_the_table_s_at_the_selected_setting(finished):
         assert at["acceptance_rate"]["high"] == rate["acceptance_rate_high"]
         assert at["tokens_per_target_pass"] == rate["tokens_per_target_pass"]
         assert (at["equal_to_baseline"], at["bleu_4"]) == (1, 0.61)
+
+
+def test_of_texts_that_are_drawn_the_readme_says_how_they_are_equal():
+    drawn = {"equal_to_baseline": None, "claim": "equal in distribution"}
+    places = {"scenes-caption": {"methods": {"ssd": drawn, "exit-only": drawn | {"claim": "lossy"}}}}
+    assert _remarks(places) == ["Texts are drawn: they are plain decoding's in distribution, but for those of `exit-only`."]
+    places["scenes-caption"]["methods"].pop("exit-only")
+    assert _remarks(places) == ["Texts are drawn: they are plain decoding's in distribution."]
 
 
 def test_plain_decoding_over_generate_is_the_inverse_with_its_ends_turned(finished):

@@ -37,6 +37,18 @@ def test_draft_lengths_reach_methods_that_draft_and_the_longest_what_prepares_th
     assert changed_by("decoding", draft_lengths=[1, 2, 3]) == drafting | {"cost", "search"}
 
 
+def test_sampling_reaches_what_drafts_and_decodes_and_nothing_else():
+    without_oracle = {name: value for name, value in SOURCE["methods"].items() if name != "oracle"}
+    how = {"temperature": 0.7, "top_k": None, "top_p": 0.9}
+    greedy = load_config({**SOURCE, "methods": without_oracle})
+    drawn = load_config({**SOURCE, "methods": without_oracle, "decoding": SOURCE["decoding"] | {"sampling": how}})
+    changed = {stage for stage, told in all_knobs(drawn).items() if told != all_knobs(greedy)[stage]}
+    assert changed == set(without_oracle)
+    told = [knobs.decode(drawn, "llava-small", "ssd"), knobs.observe(drawn, "llava-small", "ssd")]
+    assert [stage["sampling"] for stage in told] == [how | {"seed": SOURCE["seed"]}] * 2
+    assert knobs.fit(drawn, "llava-small", "ssd") == knobs.fit(greedy, "llava-small", "ssd")
+
+
 def test_statistics_reach_only_tables():
     assert changed_by("statistics", context_bin=7) == {"tables"}
     assert changed_by("statistics", resamples=99) == {"tables", "quality"}

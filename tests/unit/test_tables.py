@@ -120,6 +120,16 @@ def test_a_draft_that_changes_a_text_in_float32_is_said_aloud(tmp_path, capsys):
     )
 
 
+def test_texts_that_are_drawn_have_a_claim_in_place_of_a_share(tmp_path, capsys):
+    paths = write_decode_files(tmp_path, 4, equal_to_baseline=None)
+    tables = run(tmp_path, paths)
+    assert {(r["equal_to_baseline"], r["claim"]) for r in read_table(tables / "speedup.csv")} == {(None, "equal in distribution")}
+    assert {(r["different"], r["different_share"]) for r in read_table(tables / "precision.csv")} == {(None, None)}
+    screen = capsys.readouterr().out
+    assert "warning" not in screen
+    assert all(line.endswith("equal in distribution") for line in screen.strip().splitlines()[2:])
+
+
 def test_half_precision_is_counted_without_a_warning(tmp_path, capsys):
     paths = write_decode_files(tmp_path, 4, dtype="bfloat16")
     differing(paths[3])

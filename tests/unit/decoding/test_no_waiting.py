@@ -7,9 +7,11 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from fastvlm.decoding import autoregressive, drafters, speculative
+from fastvlm.decoding.choice import GREEDY, Sampled
 from fastvlm.decoding.drafters import Bounds, EarlyExit
 from fastvlm.decoding.policies import Fixed
 from fastvlm.decoding.skipping import SkipDrafter
+from fastvlm.decoding.sampling import Sampling
 from fastvlm.models import attention
 from fastvlm.models.norm import RmsNorm
 from tests import tiny
@@ -18,6 +20,7 @@ COPIES_IN = "aten.lift_fresh.default"  # numbers of the host become a tensor
 COPIES_OUT = "aten._local_scalar_dense.default"  # an entry of a tensor becomes a number of the host
 DEPENDS_ON_VALUES = {COPIES_IN, COPIES_OUT, "aten.nonzero.default", "aten.masked_select.default", "aten._unique2.default"}
 NOTHING_ENDS: frozenset[int] = frozenset()
+CHOICES = {"greedy": GREEDY, "sampled": Sampled(Sampling(0.7, 50, 0.9), 1, torch.device("cpu"))}
 
 
 class Waits(TorchDispatchMode):
@@ -55,34 +58,36 @@ def drafter_of(target, method):
     return EarlyExit(2) if method == "ssd" else tiny.drafter(target, method, 2)
 
 
+@pytest.mark.parametrize("choice", CHOICES.values(), ids=CHOICES)
 @pytest.mark.parametrize("method", ["ssd", "mlp", "transformer", "skips"])
-def test_drafting_and_the_pass_over_the_drafts_wait_for_nothing(loaded, as_on_an_accelerator, method):
+def test_drafting_and_the_pass_over_the_drafts_wait_for_nothing(loaded, as_on_an_accelerator, method, choice):
     decoder, drafter = loaded.decoder, drafter_of(loaded, method)
     prefix = loaded.prefill(loaded.prepare(tiny.examples(1)[0]), 12, {2})
     cache, token = prefix.cache, prefix.first
     drafter.start(prefix, 12)
     with Waits() as waits:
         for accepted in (3, 1):  # all drafts stand, then some
-            _, states = drafter.draft(decoder, cache, [], token, Bounds(3, {1}, Fixed(3)))
-            choices = decoder.head(decoder.run(states, cache, cache.length, first=drafter.exit_layer)).argmax(-1)
+            drafts, states = drafter.draft(decoder, cache, [], token, Bounds(3, {1}, Fixed(3), choice))
+            choices = choice.verify(drafts, decoder.head(decoder.run(states, cache, cache.length, first=drafter.exit_layer)))
             drafter.keep(states, accepted)
             cache.length += accepted + 1
             token = choices[accepted : accepted + 1]
     assert waits.seen == []
 
 
+@pytest.mark.parametrize("choice", CHOICES.values(), ids=CHOICES)
 @pytest.mark.parametrize("method", ["ssd", "transformer", "skips"])
-def test_a_text_is_copied_out_by_rounds_only_and_never_in(loaded, as_on_an_accelerator, method):
+def test_a_text_is_copied_out_by_rounds_only_and_never_in(loaded, as_on_an_accelerator, method, choice):
     """`tolist` of the accept decision shows in no operation; what is left is the first token."""
     prefix = loaded.prefill(loaded.prepare(tiny.examples(1)[0]), 12, {2})
     drafter, settings = drafter_of(loaded, method), {"policy": Fixed(3), "limit": 12, "end_tokens": NOTHING_ENDS}
     with Waits() as waits:
-        found = speculative.decode(loaded.decoder, drafter, prefix, **settings)
+        found = speculative.decode(loaded.decoder, drafter, prefix, choice, **settings)
     assert waits.seen == [COPIES_OUT]
     with Waits() as waits:
-        expected = autoregressive.decode(loaded.decoder, prefix, limit=12, end_tokens=NOTHING_ENDS)
+        expected = autoregressive.decode(loaded.decoder, prefix, choice, limit=12, end_tokens=NOTHING_ENDS)
     assert waits.seen == [COPIES_OUT] * 12  # each token, to know whether it ends the text
-    assert found.tokens == expected.tokens
+    assert choice is not GREEDY or found.tokens == expected.tokens
 
 
 def test_the_fused_kernels_compute_the_same(loaded, request):

@@ -161,7 +161,7 @@ def watched(tmp_path, checkpoint):
     manifest = tmp_path / "scenes-caption.jsonl"
     write_manifest(manifest, [*tiny.examples(3, "validation"), *tiny.examples(2, "test")])
     knobs = {"method": "ssd", "device": "cpu", "dtype": "float32", "exit_layers": [1, 2], "longest_draft": 2, "threads": 1}
-    observe(knobs | {"max_new_tokens": [12]}, checkpoint, [manifest], [], tmp_path / "seen.jsonl")
+    observe(knobs | {"max_new_tokens": [12], "sampling": None}, checkpoint, [manifest], [], tmp_path / "seen.jsonl")
     return tmp_path / "seen.jsonl"
 
 

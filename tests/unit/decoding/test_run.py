@@ -19,7 +19,8 @@ from tests import tiny
 
 KNOBS = {
     "experiment": "tiny", "model": "tiny-llava", "splits": ["test"], "device": "cpu", "dtype": "float32",
-    "threads": 1, "draft_lengths": [1, 3], "exit_layers": [], "policies": [], "warmup": 1, "repeats": 2, "max_new_tokens": [12],
+    "threads": 1, "draft_lengths": [1, 3], "exit_layers": [], "policies": [], "sampling": None, "warmup": 1,
+    "repeats": 2, "max_new_tokens": [12],
 }  # fmt: skip
 
 
@@ -85,7 +86,7 @@ def test_a_text_that_differs_says_where_and_by_how_much(tmp_path, checkpoint, ma
 
 def test_a_first_token_that_differs_has_a_gap_too(tmp_path, checkpoint, manifest, monkeypatch):
     """`generate` runs a prefill of its own."""
-    monkeypatch.setattr(reference, "generate", lambda target, inputs, limit: Trace([7] * limit))
+    monkeypatch.setattr(reference, "generate", lambda target, inputs, limit, sampling: Trace([7] * limit))
     rows = run(tmp_path, checkpoint, manifest, method="generate")
     assert all(row["first_difference"] == 0 and row["logit_gap"] > 0 for row in rows)
 
@@ -176,3 +177,27 @@ def test_fitted_policies_are_settings_of_their_own(tmp_path, checkpoint, manifes
     assert list(settings) == [("fixed", 1), ("fixed", 3), *((name, 3) for name in names)]
     assert all(row["equal_to_baseline"] for row in rows)
     assert all(drafted == 0 for row in rows if row["policy"] == "goodput" for _, drafted, _ in row["passes"])
+
+
+SAMPLING = {"seed": 1, "temperature": 0.8, "top_k": 40, "top_p": 0.95}
+
+
+@pytest.mark.parametrize("method", ["baseline", "generate", "ssd", "prompt-lookup"])
+def test_drawn_texts_are_compared_with_none_and_drawn_again_from_the_same_seed(tmp_path, checkpoint, manifest, method):
+    knobs = {"method": method, "exit_layers": [1] if method == "ssd" else [], "repeats": 1}
+    first, again = (run(tmp_path / place, checkpoint, manifest, **knobs, sampling=SAMPLING) for place in ("first", "again"))
+    other = run(tmp_path / "other", checkpoint, manifest, **knobs, sampling=SAMPLING | {"seed": 2})
+    assert {row[column] for row in first for column in ("equal_to_baseline", "first_difference", "logit_gap")} == {None}
+    texts = [[row["text"] for row in rows] for rows in (first, again, other)]
+    assert texts[0] == texts[1] != texts[2]
+    assert len(set(texts[0])) == len(texts[0])  # each example and setting draws its own
+
+
+def test_generate_draws_by_our_parameters_and_no_defaults_of_its_own(tmp_path, target, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(target.backbone.model, "generate", lambda **how: seen.update(how) or torch.zeros(1, 60, dtype=torch.long))
+    inputs = target.prepare(tiny.examples(1)[0])
+    reference.generate(target, inputs, 4, SAMPLING | {"top_k": None, "top_p": None})
+    assert [seen[name] for name in ("do_sample", "temperature", "top_k", "top_p")] == [True, 0.8, 0, 1.0]
+    reference.generate(target, inputs, 4, SAMPLING)
+    assert [seen[name] for name in ("do_sample", "temperature", "top_k", "top_p")] == [True, 0.8, 40, 0.95]
