@@ -10,8 +10,8 @@ from fastvlm.decoding import autoregressive, drafters, speculative
 from fastvlm.decoding.choice import GREEDY, Sampled
 from fastvlm.decoding.drafters import Bounds, EarlyExit
 from fastvlm.decoding.policies import Fixed
-from fastvlm.decoding.skipping import SkipDrafter
 from fastvlm.decoding.sampling import Sampling
+from fastvlm.decoding.skipping import SkipDrafter
 from fastvlm.models import attention
 from fastvlm.models.norm import RmsNorm
 from tests import tiny

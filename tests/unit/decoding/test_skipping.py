@@ -120,7 +120,7 @@ def test_it_is_watched_fitted_and_decoded_like_the_others_but_has_no_exit_layer(
     write_manifest(manifest, [*tiny.examples(2, "validation"), *tiny.examples(2)])
     skips.write_text(json.dumps({"backbone": fingerprint(checkpoint), "dtype": "float32", "attention": [1], "feed_forward": [1, 2]}))
     knobs = {"method": "draft-verify", "device": "cpu", "dtype": "float32", "threads": 1, "exit_layers": [], "max_new_tokens": [12]}
-    knobs |= {"model": "m", "longest_draft": 3, "datasets": ["drawn"]}
+    knobs |= {"model": "m", "longest_draft": 3, "datasets": ["drawn"], "sampling": None}
     with pytest.raises(UserError, match="draft-verify: nothing says what it skips; expected --skips with what the search stage wrote"):
         observe(knobs, checkpoint, [manifest], [], tmp_path / "seen.jsonl")
     observe(knobs, checkpoint, [manifest], [], tmp_path / "seen.jsonl", skips=skips)
@@ -143,7 +143,16 @@ def test_other_skips_are_decoded_anew(tmp_path, checkpoint):
     manifest, skips = tmp_path / "drawn.jsonl", tmp_path / "skips.json"
     write_manifest(manifest, tiny.examples(1))
     knobs = {"method": "draft-verify", "device": "cpu", "dtype": "float32", "threads": 1, "exit_layers": [], "max_new_tokens": [12]}
-    knobs |= {"experiment": "tiny", "model": "m", "splits": ["test"], "draft_lengths": [3], "policies": [], "warmup": 0, "repeats": 1}
+    knobs |= {
+        "experiment": "tiny",
+        "model": "m",
+        "splits": ["test"],
+        "draft_lengths": [3],
+        "policies": [],
+        "sampling": None,
+        "warmup": 0,
+        "repeats": 1,
+    }
     passes = []
     for skipped in ([], [0, 1, 2, 3, 4]):
         card = {"backbone": fingerprint(checkpoint), "dtype": "float32", "attention": skipped, "feed_forward": skipped}
