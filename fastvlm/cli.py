@@ -232,6 +232,14 @@ def ceiling(
 
 
 @app.command()
+def ablate(knobs: Knobs, output: Output) -> None:
+    """Compare the networks of the ablations; the knobs say where each and its decode rows are."""
+    from fastvlm.metrics.ablations import write_ablations
+
+    write_ablations(_parse(knobs), output)
+
+
+@app.command()
 def judge(
     knobs: Knobs,
     rows: Rows,

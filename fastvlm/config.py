@@ -10,10 +10,11 @@ import yaml
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from fastvlm.config_datasets import Dataset
+from fastvlm.config_distillation import Ablations, Distillation
 from fastvlm.config_errors import in_one_line
 from fastvlm.config_judge import Judge
 from fastvlm.config_models import Model, TrainedModel
-from fastvlm.config_types import Ascending, Count, Device, Dtype, Knobs, Name, Positive, Steps, Weight, as_tuple
+from fastvlm.config_types import Ascending, Count, Device, Dtype, Knobs, Name, Network, Steps, as_tuple
 from fastvlm.errors import UserError
 from fastvlm.methods import most_skipped
 
@@ -33,7 +34,8 @@ class EarlyExit(Knobs):
 class Imitation(EarlyExit):
     """FastVLM: drafts come from a layer's hidden state passed through an imitation network."""
 
-    network: Literal["transformer", "mlp"] = Field(description="transformer: one decoder layer with its own cache; mlp: no attention")
+    network: Network = Field(description="transformer: decoder layers with a cache of their own; mlp: no attention")
+    layers: Count = Field(description="layers of the network, count")
 
 
 class DraftVerify(Knobs):
@@ -69,27 +71,6 @@ class Methods(Knobs):
         """Those that are run, by name, in the order of the schema."""
         fields = {field.alias or name: getattr(self, name) for name, field in type(self).model_fields.items()}
         return {name: knobs for name, knobs in fields.items() if knobs is not None}
-
-
-class Distillation(Knobs):
-    """How an imitation network is trained on the frozen model."""
-
-    text: Literal["generated", "references"] = Field(description="what it learns on: the model's own text for train images, or references")
-    examples: Count = Field(description="train images of each dataset, count at most")
-    generation_batch: Count = Field(description="images that the model speaks of at once when it generates the text, count")
-    threads: Count = Field(description="CPU threads that generate the text and train a network, count; the weights depend on it")
-    epochs: Count = Field(description="passes over the text, count; the best on validation is kept")
-    batch: Count = Field(description="examples a step, count")
-    learning_rate: Positive = Field(description="peak learning rate of the optimiser (AdamW, Muon for matrices)")
-    cosine_weight: Weight = Field(description="weight of 1 - cosine similarity to the last layer's hidden state")
-    kl_weight: Weight = Field(description="weight of the KL divergence to the full model's distribution, nats")
-    temperature: Positive = Field(description="softmax temperature of both distributions in the KL divergence")
-
-    @model_validator(mode="after")
-    def _has_a_loss(self) -> Distillation:
-        if self.cosine_weight == self.kl_weight == 0:
-            raise ValueError("cosine_weight and kl_weight are both 0, expected at least one above 0")
-        return self
 
 
 class Sampling(Knobs):
@@ -157,6 +138,7 @@ class Config(Knobs):
     decoding: Decoding
     statistics: Statistics
     judge: Judge | None = Field(default=None, description="who scores free answers to open questions; left out or null: nobody")
+    ablations: Ablations | None = Field(default=None, description="what `snakemake ablations` varies; left out or null: nothing")
 
     @model_validator(mode="after")
     def _drafts_fit_into_texts(self) -> Config:
@@ -193,6 +175,14 @@ class Config(Knobs):
                         f"methods.draft-verify.most_skipped: found {skipping.most_skipped}, which is none of the {2 * model.layers} "
                         f"sublayers of models.{name}; expected at least {1 / (2 * model.layers):.2g}"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _ablations_are_of_what_there_is(self) -> Config:
+        if self.ablations and not self.methods.fastvlm:
+            raise ValueError("ablations: found without methods.fastvlm, expected both, as they vary its distillation")
+        if self.ablations:
+            self.ablations.check(self.datasets, self.models, self.distillation)
         return self
 
 

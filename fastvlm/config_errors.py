@@ -75,7 +75,7 @@ def _known_keys(location: tuple[int | str, ...], schema: Mapping[str, Any]) -> l
         elif "properties" in group:
             group = _resolve(group["properties"][part], schema)
         else:
-            group = next(iter(group["patternProperties"].values()))
+            group = _resolve(next(iter(group["patternProperties"].values())), schema)
     return list(group["properties"])
 
 

@@ -23,6 +23,7 @@ Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Task = Literal["caption", "dialogue", "question", "description", "vqa"]
+Network = Literal["transformer", "mlp"]
 Device = Literal["auto", "cpu", "cuda"]
 Dtype = Literal["float32", "float16", "bfloat16"]
 

@@ -63,6 +63,7 @@ def distill(config: Config, model: str, network: str, exit_layer: int) -> dict[s
         "seed": config.seed,
         **arithmetic(config, model),
         "network": network,
+        "layers": config.methods.fastvlm.layers,
         "exit_layer": exit_layer,
         **_plain(config.distillation, exclude={"generation_batch"}),
     }

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from fastvlm.errors import UserError
-from fastvlm.figures import FIGURES
+from fastvlm.figures import FIGURES, ON_REQUEST
 from fastvlm.metrics.quality import COLUMNS as SCORES
 from fastvlm.readme import update_readme
 from fastvlm.tables import COLUMNS
@@ -24,9 +24,11 @@ def publish(experiment: str) -> None:
     for path in required:
         if not path.is_file():
             raise UserError(f"experiment '{experiment}' is not finished: {path} is missing; run it to the end first")
-    # Some tables depend on the experiment: only drawn scenes can say what the model sees, and only a judge what it says of texts.
+    # Some tables depend on the experiment: only drawn scenes can say what the model sees, only a judge what it says of texts,
+    # and ablations are a target of their own.
     published = Path("docs/results", experiment)
-    _replace(published, sorted({*required, *Path("results", experiment).glob("*.csv")}))
+    asked_for = [path for name in ON_REQUEST if (path := Path("figures", experiment, f"{name}.png")).is_file()]
+    _replace(published, sorted({*required, *asked_for, *Path("results", experiment).glob("*.csv")}))
     if Path("README.md").is_file():
         update_readme(Path("README.md"), published)
 

@@ -26,8 +26,9 @@ NOTHING_ENDS: frozenset[int] = frozenset()
 METHODS = ("ssd", "mlp", "transformer")
 KNOBS = {
     "experiment": "tiny", "model": "tiny", "dataset": "scenes-caption", "seed": 1, "device": "auto", "threads": 1,
-    "text": "generated", "examples": 24, "generation_batch": 8, "network": "transformer", "exit_layer": 2, "epochs": 2, "batch": 8,
-    "learning_rate": 3e-3, "cosine_weight": 1.0, "kl_weight": 1.0, "temperature": 1.0,
+    "text": "generated", "examples": 24, "generation_batch": 8, "network": "transformer", "layers": 1, "exit_layer": 2, "epochs": 2,
+    "batch": 8,
+    "learning_rate": 3e-3, "cosine_weight": 1.0, "kl_weight": 1.0, "cross_entropy_weight": 0.0, "temperature": 1.0,
     "method": "fastvlm", "exit_layers": [2], "draft_lengths": [1, 3], "policies": [], "sampling": None, "warmup": 1, "repeats": 1,
 }  # fmt: skip
 

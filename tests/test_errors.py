@@ -21,7 +21,7 @@ def project(tmp_path_factory):
 
 
 def write_config(project, name, **changes):
-    config = yaml.safe_load((project / "config/smoke.yaml").read_text()) | {"experiment": name} | changes
+    config = yaml.safe_load((project / "config/smoke.yaml").read_text()) | {"experiment": name, "ablations": None} | changes
     (project / f"{name}.yaml").write_text(yaml.safe_dump(config))
     return f"{name}.yaml"
 

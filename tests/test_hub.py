@@ -250,7 +250,7 @@ def test_what_is_there_already_needs_no_room(hub, fetch, published, tmp_path):
 def test_snakemake_fetches_and_a_folder_that_is_absent_is_one_line(hub, published, tmp_path):
     hub.repositories[ID] = Repository({NEW: published["llava"]})
     project = copy_project(tmp_path)
-    smoke = yaml.safe_load((project / "config/smoke.yaml").read_text())
+    smoke = yaml.safe_load((project / "config/smoke.yaml").read_text()) | {"ablations": None}
     source = "results/hub/models/given/source.json"
 
     def run(**model: object) -> tuple[int, str]:

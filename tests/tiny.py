@@ -86,9 +86,9 @@ def drafter(target: Target, network: str, exit_layer: int, seed: int = 0) -> Dra
     built = build_network(network, target.backbone.language.config).requires_grad_(False)
     built.to(target.decoder.device, target.decoder.dtype)
     if network == "mlp":
-        torch.nn.init.normal_(built.down.weight, std=0.1)
+        torch.nn.init.normal_(built.layers[0].down.weight, std=0.1)
         return MlpImitation(exit_layer, built)
-    return TransformerImitation(exit_layer, target.decoder.with_layers([built.layer]))
+    return TransformerImitation(exit_layer, target.decoder.with_layers(built.layers))
 
 
 class Parrot(ExitDrafter):

@@ -109,7 +109,7 @@ class MlpImitation(ExitDrafter):
 
 
 class TransformerImitation(ExitDrafter):
-    """FastVLM with a network of one decoder layer, which attends to the text so far through a cache of its own.
+    """FastVLM with a network of decoder layers, which attend to the text so far through a cache of its own.
 
     It reads the text as late as it can, in one go with the token that it guesses from: where nothing is drafted it costs nothing.
     """

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from fastvlm.decoding.drafters import check_exit_layer
-from fastvlm.imitation.losses import cosine_loss, distillation_loss
+from fastvlm.imitation.losses import cosine_loss, distillation_loss, token_loss
 from fastvlm.imitation.network import TransformerNetwork, build_network
 from fastvlm.imitation.states import States, StatesBatch, backbone_states, batches, groups
 from fastvlm.imitation.store import fingerprint as backbone_fingerprint
@@ -55,7 +56,8 @@ class Lesson:
 
 
 def distill(knobs: dict[str, Any], model: Path, manifests: list[Path], texts: Path | None, output: Path) -> None:
-    """Train the network of one exit layer and save it with its card to `output`; the best epoch on validation is kept.
+    """Train the network of one exit layer and save it with its card and `learning_curve.csv` to `output`; the best epoch on
+    validation is kept.
 
     `texts` holds the backbone's own texts; without it the first reference of each example is used. Killed and started
     again, it goes on from its last epoch. Raises `UserError` for an exit layer outside the decoder.
@@ -65,7 +67,7 @@ def distill(knobs: dict[str, Any], model: Path, manifests: list[Path], texts: Pa
     backbone = load_backbone(model, knobs)
     check_exit_layer(knobs["exit_layer"], len(backbone.layers))
     lesson = prepare_lesson(knobs, backbone, manifests, texts)
-    network = build_network(knobs["network"], backbone.language.config).to(backbone.device)
+    network = build_network(knobs["network"], backbone.language.config, layers=knobs["layers"]).to(backbone.device)
     if isinstance(network, TransformerNetwork):
         network.start_from(backbone)
     inputs = [*manifests, *([texts] if texts else [])]
@@ -75,6 +77,8 @@ def distill(knobs: dict[str, Any], model: Path, manifests: list[Path], texts: Pa
     if state.stage == 0:
         run_stage(distillation_stage(lesson, network, state, best), state)
     network.load_state_dict(load_file(best))
+    with whole_file(output / "learning_curve.csv") as path:
+        pd.DataFrame(state.curve).to_csv(path, index=False)
     save_network(output, network, make_card(knobs, backbone_fingerprint(model), network, state))
     state.clear()
 
@@ -128,14 +132,18 @@ def epoch_groups(lesson: Lesson, epoch: int) -> list[np.ndarray]:
 
 
 def imitation_loss(network: nn.Module, batch: StatesBatch, lesson: Lesson) -> Tensor:
-    """cosine_weight * cosine + kl_weight * KL over the positions where the text is spoken."""
+    """cosine_weight * cosine + kl_weight * KL + cross_entropy_weight * cross-entropy over the positions where the text is spoken."""
     knobs = lesson.knobs
     teacher = lesson.head(batch.last)
     with lesson.arithmetic():
         guessed = batch.through(network)
-        student = lesson.head(guessed)
-    kl = distillation_loss(student.float(), teacher.float(), knobs["temperature"])
-    return knobs["cosine_weight"] * cosine_loss(guessed.float(), batch.last.float()) + knobs["kl_weight"] * kl
+        student = lesson.head(guessed).float()
+    parts = {
+        "cosine_weight": lambda: cosine_loss(guessed.float(), batch.last.float()),
+        "kl_weight": lambda: distillation_loss(student, teacher.float(), knobs["temperature"]),
+        "cross_entropy_weight": lambda: token_loss(student, batch.tokens),
+    }
+    return sum(knobs[weight] * part() for weight, part in parts.items() if knobs[weight])
 
 
 @torch.inference_mode()

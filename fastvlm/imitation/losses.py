@@ -1,4 +1,4 @@
-"""What the imitation network is taught: the last layer's direction, and the full model's distribution."""
+"""What the imitation network is taught: the last layer's direction, the full model's distribution, and the text itself."""
 
 from __future__ import annotations
 
@@ -16,3 +16,8 @@ def distillation_loss(student_logits: Tensor, teacher_logits: Tensor, temperatur
     student = F.log_softmax(student_logits / temperature, dim=-1)
     teacher = F.log_softmax(teacher_logits / temperature, dim=-1)
     return F.kl_div(student, teacher, log_target=True, reduction="batchmean") * temperature**2
+
+
+def token_loss(student_logits: Tensor, tokens: Tensor) -> Tensor:
+    """Mean cross-entropy, nats, of the text's own tokens [positions] under the student's [positions, vocabulary]."""
+    return F.cross_entropy(student_logits, tokens)

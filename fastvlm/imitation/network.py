@@ -21,24 +21,35 @@ NORM_EPSILON = 1e-6
 
 
 class MlpNetwork(nn.Module):
-    """Norm, up, activation, down, residual; each position on its own. Starts as the bare early exit."""
+    """Blocks of norm, up, activation, down, residual; each position on its own. Starts as the bare early exit."""
 
-    def __init__(self, config):
+    def __init__(self, config, layers: int):
         super().__init__()
-        self.norm = nn.RMSNorm(config.hidden_size, eps=NORM_EPSILON)
-        self.up = nn.Linear(config.hidden_size, 4 * config.hidden_size, bias=False)
-        self.down = nn.Linear(4 * config.hidden_size, config.hidden_size, bias=False)
-        nn.init.zeros_(self.down.weight)
+        self.layers = nn.ModuleList(MlpBlock(config.hidden_size) for _ in range(layers))
 
     def forward(self, hidden: Tensor, memory: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         """[..., hidden] -> [..., hidden]."""
+        for layer in self.layers:
+            hidden = layer(hidden)
+        return hidden
+
+
+class MlpBlock(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.norm = nn.RMSNorm(width, eps=NORM_EPSILON)
+        self.up = nn.Linear(width, 4 * width, bias=False)
+        self.down = nn.Linear(4 * width, width, bias=False)
+        nn.init.zeros_(self.down.weight)
+
+    def forward(self, hidden: Tensor) -> Tensor:
         return hidden + self.down(nn.functional.silu(self.up(self.norm(hidden))))
 
 
 class TransformerNetwork(nn.Module, ABC):
-    """One decoder layer of the backbone's kind, attending to all positions so far. Starts as the backbone's last layer."""
+    """Decoder layers of the backbone's kind, attending to all positions so far. Start as the backbone's last layers."""
 
-    layer: nn.Module
+    layers: nn.ModuleList
 
     def __init__(self, config):
         super().__init__()
@@ -54,56 +65,73 @@ class TransformerNetwork(nn.Module, ABC):
         """
 
     def start_from(self, backbone: Backbone) -> None:
-        """Take over the weights of the backbone's last layer."""
-        self.layer.load_state_dict(backbone.layers[-1].state_dict())
+        """Take over the weights of the backbone's last layers; raises `UserError` where it has fewer."""
+        count = len(self.layers)
+        if count > len(backbone.layers):
+            raise UserError(f"imitation network: found {count} layers, expected 1 to {len(backbone.layers)}, as many as the decoder has")
+        for own, layer in zip(self.layers, backbone.layers[-count:], strict=True):
+            # Not strict: T5's first block has a position bias, the others have none.
+            own.load_state_dict(layer.state_dict(), strict=False)
 
 
 class LlamaNetwork(TransformerNetwork):
-    def __init__(self, config):
+    def __init__(self, config, layers: int):
         super().__init__(config)
-        self.layer = LlamaDecoderLayer(self.config, layer_idx=0)
+        self.layers = nn.ModuleList(LlamaDecoderLayer(self.config, layer_idx=index) for index in range(layers))
         self.rotary = LlamaRotaryEmbedding(self.config)
 
     def forward(self, hidden: Tensor, memory: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         angles = self.rotary(hidden, torch.arange(hidden.shape[1], device=hidden.device).unsqueeze(0))
-        return self.layer(hidden, position_embeddings=angles)
+        for layer in self.layers:
+            hidden = layer(hidden, position_embeddings=angles)
+        return hidden
 
 
 class OptNetwork(TransformerNetwork):
-    def __init__(self, config):
+    def __init__(self, config, layers: int):
         super().__init__(config)
-        self.layer = OPTDecoderLayer(self.config, layer_idx=0)
+        self.layers = nn.ModuleList(OPTDecoderLayer(self.config, layer_idx=index) for index in range(layers))
 
     def forward(self, hidden: Tensor, memory: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
-        return self.layer(hidden)
+        for layer in self.layers:
+            hidden = layer(hidden)
+        return hidden
 
 
 class T5Network(TransformerNetwork):
     """With a position bias of its own, which begins as the backbone's, and cross-attention to the encoder's states."""
 
-    def __init__(self, config):
+    def __init__(self, config, layers: int):
         super().__init__(config)
         self.config.is_decoder = True
-        self.layer = T5Block(self.config, has_relative_attention_bias=True, layer_idx=0)
+        self.layers = nn.ModuleList(
+            T5Block(self.config, has_relative_attention_bias=index == 0, layer_idx=index) for index in range(layers)
+        )
 
     def forward(self, hidden: Tensor, memory: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         length = hidden.shape[1]
-        causal = torch.full((length, length), float("-inf"), device=hidden.device).triu(1)
+        causal = torch.full((length, length), float("-inf"), device=hidden.device).triu(1)[None, None]
         unseen = torch.zeros_like(mask, dtype=hidden.dtype).masked_fill(~mask, float("-inf"))[:, None, None]
-        seen = {"encoder_hidden_states": memory, "encoder_attention_mask": unseen}
-        return self.layer(hidden, attention_mask=causal[None, None], **seen)[0]
+        bias = None
+        for layer in self.layers:
+            # The first block makes the bias of all, the mask included.
+            hidden, bias, *_ = layer(
+                hidden, attention_mask=causal, position_bias=bias, encoder_hidden_states=memory, encoder_attention_mask=unseen
+            )
+        return hidden
 
     def start_from(self, backbone: Backbone) -> None:
-        first, last = backbone.layers[0].state_dict(), backbone.layers[-1].state_dict()
-        self.layer.load_state_dict({**first, **last})
+        super().start_from(backbone)
+        own, first = (of[0].layer[0].SelfAttention.relative_attention_bias for of in (self.layers, backbone.layers))
+        own.load_state_dict(first.state_dict())
 
 
 OF_DECODER = {"llama": LlamaNetwork, "opt": OptNetwork, "t5": T5Network}
 NETWORKS = ("mlp", "transformer")
 
 
-def build_network(kind: str, config) -> nn.Module:
-    """A network of `kind` for a backbone whose language model has this config."""
+def build_network(kind: str, config, *, layers: int = 1) -> nn.Module:
+    """A network of `kind` with so many layers for a backbone whose language model has this config."""
     if kind not in NETWORKS:
         raise UserError(f"network '{kind}' is unknown; expected one of {', '.join(NETWORKS)}")
-    return MlpNetwork(config) if kind == "mlp" else OF_DECODER[config.model_type](config)
+    return (MlpNetwork if kind == "mlp" else OF_DECODER[config.model_type])(config, layers)

@@ -19,17 +19,19 @@ from fastvlm.progress import progress
 @dataclass(frozen=True)
 class States:
     """One text: `exit` is [tokens, hidden] at layer n; `last` is [spoken, hidden], the last layer's before the final norm, at the
-    positions from which the text's tokens are predicted, which begin at `begin`; `memory` is [prompt tokens, hidden], the
-    encoder's states, where there is an encoder."""
+    positions from which the text's `tokens`, [spoken], are predicted, which begin at `begin`; `memory` is [prompt tokens, hidden],
+    the encoder's states, where there is an encoder."""
 
     exit: Tensor
     last: Tensor
+    tokens: Tensor
     begin: int
     memory: Tensor | None
 
 
 class StatesBatch:
-    """Texts of like length: `exit` is [batch, tokens, hidden], padded; `last` is [all spoken positions, hidden].
+    """Texts of like length: `exit` is [batch, tokens, hidden], padded; `last` is [all spoken positions, hidden], `tokens`
+    [all spoken positions] what is said there.
 
     `memory` is [batch, prompt tokens, hidden], padded, and `mask` true where it is not padding; None without an encoder.
     """
@@ -37,6 +39,7 @@ class StatesBatch:
     def __init__(self, states: Sequence[States]):
         self.exit = pad_sequence([state.exit for state in states], batch_first=True)
         self.last = torch.cat([state.last for state in states])
+        self.tokens = torch.cat([state.tokens for state in states])
         self.spoken = torch.zeros(self.exit.shape[:2], dtype=torch.bool, device=self.exit.device)
         for row, state in enumerate(states):
             self.spoken[row, state.begin : state.begin + len(state.last)] = True
@@ -70,7 +73,8 @@ def _of_row(backbone: Backbone, found: dict[str, Tensor], index: int, prompt: li
     begin = backbone.begin(prompt)
     end = begin + len(answer)
     memory = found["memory"][index, : len(prompt)].clone() if "memory" in found else None
-    return States(found["exit"][index, :end].clone(), found["last"][index, begin:end].clone(), begin, memory)
+    last = found["last"][index, begin:end].clone()
+    return States(found["exit"][index, :end].clone(), last, torch.tensor(answer, device=last.device), begin, memory)
 
 
 @contextmanager

@@ -49,11 +49,11 @@ def load_drafter(folder: Path, target: Target, model: Path) -> Drafter:
     card = read_card(folder)
     refuse_other_backbone(folder, card, target, model, "distilled")
     config = target.backbone.language.config
-    network = build_network(card["network"], config)
+    network = build_network(card["network"], config, layers=card["layers"])
     network.load_state_dict(load_file(folder / "network.safetensors"))
     network.to(target.decoder.device, target.decoder.dtype).eval().requires_grad_(False)
     if isinstance(network, TransformerNetwork):
-        return TransformerImitation(card["exit_layer"], target.decoder.with_layers([network.layer]))
+        return TransformerImitation(card["exit_layer"], target.decoder.with_layers(network.layers))
     return MlpImitation(card["exit_layer"], network)
 
 

@@ -17,6 +17,7 @@ from tests.workspace import PROJECT
 
 DEFAULT = yaml.safe_load((PROJECT / "config.yaml").read_text())
 MODEL = "models.llava-small"
+VALUE = "ablations.factors.loss.kl"
 
 
 def without(group: dict, key: str) -> dict:
@@ -100,6 +101,22 @@ WRONG = [
     ),
     ("methods.fastvlm.network", "cnn", "methods.fastvlm.network: found 'cnn', expected 'transformer' or 'mlp'"),
     ("distillation.temperature", 0, "distillation.temperature: found 0, expected greater than 0"),
+    ("ablations.model", ["x"], "ablations.model: unknown key, did you mean 'models'?"),
+    ("ablations.models", ["x"], "ablations.models: found 'x', expected some of llava-small, blip2-opt-small, blip2-t5-small"),
+    ("ablations.datasets", ["x"], "ablations.datasets: found 'x', expected some of scenes-caption,"),
+    ("ablations.datasets", [], "ablations.datasets: found [], expected at least one item"),
+    ("ablations.draft_length", 128, "ablations.draft_length: found 128, expected less than the longest text, 128 tokens"),
+    ("ablations.factors", {}, "ablations.factors: found {}, expected at least one item"),
+    ("ablations.factors.loss", {}, "ablations.factors.loss: found {}, expected at least one item"),
+    (f"{VALUE}.kl_wieght", 1.0, f"{VALUE}.kl_wieght: unknown key, did you mean 'kl_weight'?"),
+    (f"{VALUE}.threads", 2, f"{VALUE}.threads: unknown key, expected one of: "),
+    (f"{VALUE}.kl_weight", -1.0, f"{VALUE}.kl_weight: found -1.0, expected greater than or equal to 0"),
+    (f"{VALUE}.network", "cnn", f"{VALUE}.network: found 'cnn', expected 'transformer' or 'mlp'"),
+    (f"{VALUE}.text", None, f"{VALUE}.text: found None, expected 'generated' or 'references'"),
+    (VALUE, {"exit_layer": 24}, f"{VALUE}.exit_layer: found 24, expected 1 to 23, as {MODEL} has 24 layers"),
+    (VALUE, {"layers": 25}, f"{VALUE}.layers: found 25, expected 1 to 24, as {MODEL} has 24 layers"),
+    (VALUE, {"cosine_weight": 0.0, "kl_weight": 0.0}, f"{VALUE}.cosine_weight, kl_weight and cross_entropy_weight are all 0, expected"),
+    ("methods", {"baseline": {}}, "ablations: found without methods.fastvlm, expected both"),
     ("statistics.confidence", 95, "statistics.confidence: found 95, expected less than 1"),
 ]
 
@@ -122,16 +139,21 @@ def test_wrong_value_is_named_in_one_line(path, value, line):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("key", sorted(DEFAULT))
+OPTIONAL = {"ablations"}
+
+
+@pytest.mark.parametrize("key", sorted(DEFAULT.keys() - OPTIONAL))
 def test_missing_key_is_named(key):
     with pytest.raises(UserError, match=f"^config: {key}: missing, expected a value$"):
         load_config(without(DEFAULT, key))
 
 
-def test_both_losses_cannot_be_off():
+def test_all_losses_cannot_be_off():
     config = with_value("distillation.kl_weight", 0)
     config["distillation"]["cosine_weight"] = 0
-    with pytest.raises(UserError, match=r"distillation\.cosine_weight and kl_weight are both 0, expected at least one above 0"):
+    with pytest.raises(
+        UserError, match=r"distillation\.cosine_weight, kl_weight and cross_entropy_weight are all 0, expected at least one"
+    ):
         load_config(config)
 
 

@@ -12,7 +12,7 @@ from fastvlm.config import load_config
 from fastvlm.errors import UserError
 from tests.workspace import PROJECT
 
-SMOKE = yaml.safe_load((PROJECT / "config/smoke.yaml").read_text())
+SMOKE = yaml.safe_load((PROJECT / "config/smoke.yaml").read_text()) | {"ablations": None}
 FILES = {"source": "files", "folder": "a/b", "images": "images", "train": 0, "validation": 0, "test": None, "max_new_tokens": 9}
 HUB = {
     "source": "hub",

@@ -8,7 +8,7 @@ from fastvlm import knobs
 from fastvlm.config import load_config
 from tests.workspace import PROJECT
 
-SOURCE = yaml.safe_load((PROJECT / "config.yaml").read_text())
+SOURCE = yaml.safe_load((PROJECT / "config.yaml").read_text()) | {"ablations": None}
 CONFIG = load_config(SOURCE)
 
 

@@ -59,3 +59,10 @@ def test_an_experiment_that_trains_nothing_has_no_learning_curve(experiment, tmp
         (tmp_path / path).unlink()
     publish("tiny")
     assert not (experiment / "learning_curve.png").exists()
+
+
+def test_ablations_are_published_where_they_were_asked_for(experiment, tmp_path):
+    (tmp_path / "results/tiny/ablations.csv").write_text("ablations")
+    (tmp_path / "figures/tiny/ablations.png").write_bytes(b"png")
+    publish("tiny")
+    assert (experiment / "ablations.csv").exists() and (experiment / "ablations.png").exists()

@@ -49,6 +49,8 @@ wildcard_constraints:
     method=one_of(METHODS),
     network="transformer|mlp",
     exit_layer="[0-9]+",
+    examples="[0-9]+",
+    cell="[a-z0-9_-]+",
     name="[a-z_]+",
 
 

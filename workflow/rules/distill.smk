@@ -34,6 +34,7 @@ rule distill:
     output:
         network=f"{RESULTS}/imitation/{{model}}/{{network}}-exit{{exit_layer}}/network.safetensors",
         card=f"{RESULTS}/imitation/{{model}}/{{network}}-exit{{exit_layer}}/card.json",
+        learning_curve=f"{RESULTS}/imitation/{{model}}/{{network}}-exit{{exit_layer}}/learning_curve.csv",
     log:
         f"{LOGS}/distill/{{model}}-{{network}}-exit{{exit_layer}}.log",
     params:

@@ -22,13 +22,17 @@ def family_target(request, tmp_path_factory):
 
 
 @settings(deadline=None, max_examples=30)
-@given(rounds=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.booleans()), min_size=1, max_size=6), seed=st.integers(0, 99))
-def test_cached_guesses_equal_uncached(family_target, rounds, seed):
+@given(
+    rounds=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.booleans()), min_size=1, max_size=6),
+    seed=st.integers(0, 99),
+    layers=st.integers(1, 3),
+)
+def test_cached_guesses_equal_uncached(family_target, rounds, seed, layers):
     """Any history of rounds, each of some drafts of which some stand; rounds without a draft, and with a guess that is dropped, too."""
     torch.manual_seed(seed)
     backbone = family_target.backbone
-    network = build_network("transformer", backbone.language.config).double().requires_grad_(False)
-    drafter = tiny.TransformerImitation(2, family_target.decoder.with_layers([network.layer]))
+    network = build_network("transformer", backbone.language.config, layers=layers).double().requires_grad_(False)
+    drafter = tiny.TransformerImitation(2, family_target.decoder.with_layers(network.layers))
     text = torch.randn(4, 16, dtype=torch.float64)
     memory = torch.randn(6, 16, dtype=torch.float64) if backbone.encoder else None
     seen_memory = () if memory is None else (memory.unsqueeze(0), torch.ones(1, 6, dtype=torch.bool))
@@ -39,13 +43,14 @@ def test_cached_guesses_equal_uncached(family_target, rounds, seed):
         for step in range(drafted + dropped):
             seen = torch.cat((text, states[: step + 1]))
             expected = network(seen.unsqueeze(0), *seen_memory)[0, -1]
-            torch.testing.assert_close(drafter.guess(states[step : step + 1])[0], expected)
+            # T5's own norm works out the variance in float32, layer after layer.
+            torch.testing.assert_close(drafter.guess(states[step : step + 1])[0], expected, rtol=1e-6, atol=1e-6)
         drafter.keep(states, accepted)
         text = torch.cat((text, states[: accepted + 1]))
 
 
 def test_mlp_starts_as_the_bare_early_exit(target):
-    network = build_network("mlp", target.backbone.language.config)
+    network = build_network("mlp", target.backbone.language.config, layers=2)
     hidden = torch.randn(3, 16)
     assert torch.equal(network(hidden), hidden)
 

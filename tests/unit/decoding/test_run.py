@@ -35,7 +35,9 @@ def manifest(tmp_path_factory):
 def imitation(tmp_path_factory, checkpoint):
     folder = tmp_path_factory.mktemp("imitation")
     network = build_network("transformer", tiny.load(checkpoint).backbone.language.config)
-    save_network(folder, network, {"network": "transformer", "exit_layer": 2, "dtype": "float32", "backbone": fingerprint(checkpoint)})
+    save_network(
+        folder, network, {"network": "transformer", "layers": 1, "exit_layer": 2, "dtype": "float32", "backbone": fingerprint(checkpoint)}
+    )
     return folder
 
 

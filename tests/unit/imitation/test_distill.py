@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 from dataclasses import replace
@@ -14,6 +15,7 @@ from fastvlm.data.example import write_manifest
 from fastvlm.errors import UserError
 from fastvlm.imitation import distill as stage
 from fastvlm.imitation.distill import distill
+from fastvlm.imitation.losses import token_loss
 from fastvlm.imitation.network import build_network
 from fastvlm.imitation.states import StatesBatch
 from fastvlm.imitation.store import load_drafter
@@ -25,8 +27,8 @@ from tests import tiny
 KNOBS = {
     "seed": 1, "device": "cpu", "dtype": "float32", "text": "generated", "examples": 24, "generation_batch": 8,
     "max_new_tokens": [10], "threads": 1,
-    "network": "transformer", "exit_layer": 2, "epochs": 3, "batch": 8,
-    "learning_rate": 1e-2, "cosine_weight": 1.0, "kl_weight": 1.0, "temperature": 1.0,
+    "network": "transformer", "layers": 1, "exit_layer": 2, "epochs": 3, "batch": 8,
+    "learning_rate": 1e-2, "cosine_weight": 1.0, "kl_weight": 1.0, "cross_entropy_weight": 0.0, "temperature": 1.0,
 }  # fmt: skip
 EPOCHS = {"mlp": 20, "transformer": 8}  # the one starts as a bare early exit, the other as the last layer
 
@@ -80,7 +82,36 @@ def test_learns_and_leaves_the_backbone_alone(tmp_path, checkpoint, task, networ
     agreements = [entry["agreement"] for entry in card["epochs_run"]]
     assert len(agreements) == EPOCHS[network] and card["agreement"] == max(agreements)
     assert agreements[-1] > 0.1  # chance is 1 in 300
-    assert sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith(".")) == ["card.json", "network.safetensors"]
+    curve = list(csv.DictReader((tmp_path / "learning_curve.csv").open()))
+    assert [int(row["step"]) for row in curve] == list(range(EPOCHS[network] * 3)) and all(float(row["seconds"]) >= 0 for row in curve)
+    assert sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith(".")) == [
+        "card.json",
+        "learning_curve.csv",
+        "network.safetensors",
+    ]
+
+
+def test_the_loss_is_the_weighted_sum_of_its_parts(checkpoint, task):
+    backbone = load_backbone(checkpoint, KNOBS)
+    lesson = stage.prepare_lesson(KNOBS, backbone, [task[0]], task[1])
+    network = build_network("mlp", backbone.language.config)
+    batch = StatesBatch(lesson.train)
+
+    def loss(*weights):
+        names = ("cosine_weight", "kl_weight", "cross_entropy_weight")
+        return stage.imitation_loss(network, batch, replace(lesson, knobs=KNOBS | dict(zip(names, weights, strict=True))))
+
+    torch.testing.assert_close(loss(0.5, 2, 3), 0.5 * loss(1, 0, 0) + 2 * loss(0, 1, 0) + 3 * loss(0, 0, 1))
+    assert loss(0, 0, 1) == token_loss(lesson.head(batch.through(network)), batch.tokens)
+
+
+def test_a_text_is_learned_at_the_positions_that_predict_it(checkpoint, task):
+    backbone = load_backbone(checkpoint, KNOBS)
+    manifest, texts = task
+    lesson = stage.prepare_lesson(KNOBS, backbone, [manifest], texts)
+    batch = StatesBatch(lesson.train)
+    # Generated text is what the full model finds likeliest there.
+    assert torch.equal(lesson.head(batch.last).argmax(-1), batch.tokens)
 
 
 def test_backbone_gets_no_gradient_in_memory(tmp_path, checkpoint, task, monkeypatch):
@@ -130,7 +161,7 @@ def test_half_precision_learns_and_drafts_in_its_own_dtype_only(tmp_path, checkp
     assert card["dtype"] == half and card["agreement"] > 0.1
     assert {tensor.dtype for tensor in load(weights).values()} == {torch.float32}  # what was trained, not what it is rounded to
     drafter = load_drafter(tmp_path, tiny.load(checkpoint, getattr(torch, half)), checkpoint)
-    built = drafter.network.layers[0].attention.qkv.weight if network == "transformer" else drafter.network.down.weight
+    built = drafter.network.layers[0].attention.qkv.weight if network == "transformer" else drafter.network.layers[0].down.weight
     assert built.dtype == getattr(torch, half)
     with pytest.raises(UserError, match=f"distilled for dtype {half}; expected the decoder's, float32; run that stage again"):
         load_drafter(tmp_path, tiny.load(checkpoint, torch.float32), checkpoint)
@@ -159,3 +190,17 @@ def gradient_norm(network, batch, lesson):
 def test_an_exit_layer_outside_the_decoder_is_refused(tmp_path, checkpoint, task):
     with pytest.raises(UserError, match="exit layer 5"):
         run(tmp_path, checkpoint, task, exit_layer=5)
+
+
+@pytest.mark.parametrize("network", ["mlp", "transformer"])
+def test_two_layers_are_two(tmp_path, checkpoint, task, network):
+    one, two = (run(tmp_path / str(layers), checkpoint, task, network=network, layers=layers, epochs=1)[0] for layers in (1, 2))
+    # Of T5's blocks, the first alone has a position bias.
+    bias = 32 * 4 if network == "transformer" and family_of(checkpoint) == "blip2-t5" else 0
+    assert two["parameters"] + bias == 2 * one["parameters"]
+    load_drafter(tmp_path / "2", tiny.load(checkpoint, torch.float32), checkpoint)
+
+
+def test_a_network_of_more_layers_than_the_decoder_is_refused(tmp_path, checkpoint, task):
+    with pytest.raises(UserError, match="imitation network: found 6 layers, expected 1 to 5"):
+        run(tmp_path, checkpoint, task, layers=6)

@@ -22,7 +22,7 @@ def test_rows(tmp_path, checkpoint, monkeypatch, examples, measured):
     write_manifest(manifest, tiny.examples(examples))
     network = build_network("transformer", tiny.load(checkpoint).backbone.language.config)
     count = sum(weight.numel() for weight in network.parameters())
-    card = {"network": "transformer", "exit_layer": 2, "dtype": "float32", "backbone": fingerprint(checkpoint)}
+    card = {"network": "transformer", "layers": 1, "exit_layer": 2, "dtype": "float32", "backbone": fingerprint(checkpoint)}
     card |= {"parameters": count, "bytes": 4 * count}
     save_network(folder, network, card)
     exits = {"ssd": [1, 3], "fastvlm": [2]}

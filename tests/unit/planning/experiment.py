@@ -9,7 +9,7 @@ import yaml
 from fastvlm.config import Config, load_config
 from tests.workspace import PROJECT
 
-SMOKE = yaml.safe_load((PROJECT / "config/smoke.yaml").read_text())
+SMOKE = yaml.safe_load((PROJECT / "config/smoke.yaml").read_text()) | {"ablations": None}
 FILES = {
     "source": "files", "benchmark": "captions", "task": "caption", "folder": "absent", "captions": "c.json", "images": "images",
     "max_new_tokens": 20,
