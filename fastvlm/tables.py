@@ -19,7 +19,7 @@ from fastvlm.summary import summarise
 from fastvlm.table_file import KEY_COLUMNS, Record, write_table
 
 DRAFTED = ("drafted", "accepted", "acceptance_rate", "acceptance_rate_low", "acceptance_rate_high")
-MEASURED = ("draft_step_seconds", "draft_start_seconds", "target_pass_seconds")
+MEASURED = ("draft_step_seconds", "draft_start_seconds", "draft_look_seconds", "target_pass_seconds")
 COSTS = tuple(f"{act}{end}" for act in MEASURED for end in ("", "_low", "_high"))
 COLUMNS = {
     "speedup": ("output_tokens", *speed.SPEEDS, "decode_tokens_per_second", "equal_to_baseline", "claim"),

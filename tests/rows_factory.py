@@ -89,6 +89,7 @@ def cost_rows(model: str = "llava-small", dataset: str = "scenes-caption") -> li
     draft = {
         "draft_step_seconds": [0.0003, 0.0005, 0.0004],
         "draft_start_seconds": [0.0, 0.0, 0.0],
+        "draft_look_seconds": [0.0, 0.0, 0.0],
         "added_parameters": 0,
         "added_bytes": 0,
     }

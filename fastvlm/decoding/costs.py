@@ -12,11 +12,13 @@ from fastvlm.errors import UserError
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds. `step`: one more draft; `passes[i]`: the full model over i + 1 tokens; `start`: reading the prompt, once a text."""
+    """Seconds. `step`: one more draft; `passes[i]`: the full model over i + 1 tokens; `start`: reading the prompt, once a text; `look`:
+    learning how likely a draft is."""
 
     step: float
     passes: tuple[float, ...]
     start: float = 0.0
+    look: float = 0.0
 
     def round(self, drafted: int) -> float:
         """Of a round: `drafted` steps, and the pass over the drafts and the pending token."""
@@ -31,4 +33,5 @@ def costs_of(rows: Iterable[Mapping[str, Any]], dataset: str, method: str, exit_
     if not passes or not steps:
         where = f"{method}{f' at exit layer {exit_layer}' if exit_layer else ''} on {dataset}"
         raise UserError(f"no measured cost of {where}; run the cost stage again")
-    return Costs(fmean(steps[0]["draft_step_seconds"]), tuple(seconds for _, seconds in passes), fmean(steps[0]["draft_start_seconds"]))
+    step, start, look = (fmean(steps[0][f"draft_{act}_seconds"]) for act in ("step", "start", "look"))
+    return Costs(step, tuple(seconds for _, seconds in passes), start, look)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from fastvlm.decoding.calibration import Calibration
 from fastvlm.decoding.costs import Costs, costs_of
-from fastvlm.decoding.policies import Confidence, Context, Fixed, Goodput, Policy
+from fastvlm.decoding.policies import Confidence, Context, Fixed, Goodput, Policy, Steady
 from fastvlm.errors import UserError
 from fastvlm.rows import read_rows, write_json
 
@@ -65,6 +65,8 @@ def load(fitted: dict[str, Any]) -> Policy | None:
         return Context(fitted["begins"], fitted["lengths"])
     if not fitted["drafts"]:
         return None
+    if "steady" in fitted:
+        return Steady(fitted["steady"])
     costs = Costs(**fitted["costs"] | {"passes": tuple(fitted["costs"]["passes"])})
     estimate = Calibration(**fitted["estimate"] | {"chances": tuple(fitted["estimate"]["chances"])})
     return Goodput(fitted["length"], costs, estimate, fitted["rate"])
@@ -73,7 +75,7 @@ def load(fitted: dict[str, Any]) -> Policy | None:
 def replay(policy: Policy, texts: Iterable[Text], costs: Costs) -> tuple[int, float]:
     """Tokens and seconds of the observed rounds, had `policy` decided how much of each draft to verify.
 
-    A draft that is dropped has cost a step. Each text costs a start if any round of it drafts.
+    A draft that is dropped has cost a step, one that is looked at a look. Each text costs a start if any round of it drafts.
     """
     tokens, seconds = 0, 0.0
     for text in texts:
@@ -85,7 +87,7 @@ def replay(policy: Policy, texts: Iterable[Text], costs: Costs) -> tuple[int, fl
             policy.learn(kept, stood)
             ended = text.ends_in_draft and number == len(text.rounds) and stood == accepted
             tokens += stood + (not ended)
-            seconds += costs.passes[kept] + guessed * costs.step
+            seconds += costs.passes[kept] + guessed * (costs.step + costs.look * policy.watches)
             starts |= guessed > 0
         seconds += starts * costs.start
     return tokens, seconds
@@ -126,7 +128,8 @@ def _context(texts: Sequence[Text], costs: Costs, length: int) -> dict[str, Any]
 
 
 def _goodput(texts: Sequence[Text], costs: Costs, length: int) -> dict[str, Any]:
-    """The rate at which the rule reaches what it assumes, or one near it that reaches more, and whether it beats plain decoding."""
+    """The rate at which the rule reaches what it assumes, or one near it that reaches more; one length, where that reaches more still,
+    as it looks at no draft; and whether any of it beats plain decoding."""
     tested = [
         (confidence, context + place, place < accepted)
         for text in texts
@@ -138,11 +141,15 @@ def _goodput(texts: Sequence[Text], costs: Costs, length: int) -> dict[str, Any]
         return {"policy": "goodput", "drafts": False}
     estimate, rate = Calibration.fit(*zip(*tested, strict=True)), plain
     for _ in range(SOUGHT):
-        reached = _rate(Goodput(length, costs, estimate, rate), texts, Costs(costs.step, costs.passes))
+        reached = _rate(Goodput(length, costs, estimate, rate), texts, replace(costs, start=0.0))
         if reached <= rate * (1 + 1e-9):
             break
         rate = reached
     reached_at = {rate * near: _rate(Goodput(length, costs, estimate, rate * near), texts, costs) for near in NEAR}
     rate = max(reached_at, key=reached_at.__getitem__)
+    steady = {fixed: _rate(Steady(fixed), texts, costs) for fixed in range(1, length + 1)}
+    longest = max(steady, key=steady.__getitem__)
+    if steady[longest] >= reached_at[rate]:
+        return {"policy": "goodput", "drafts": steady[longest] > plain, "steady": longest}
     fitted = {"length": length, "costs": asdict(costs), "estimate": asdict(estimate), "rate": rate}
     return {"policy": "goodput", "drafts": reached_at[rate] > plain, **fitted}

@@ -122,6 +122,12 @@ class Goodput(Policy):
         return (self.TRUST + self._stood) / (self.TRUST + self._expected)
 
 
+class Steady(Fixed):
+    """What goodput comes to where looking at drafts costs more than it spares: one length."""
+
+    name = "goodput"
+
+
 def _least(chances: Sequence[float], longer: float, step: float) -> float:
     """The least chance that all drafts so far stand at which one more draft is worth its step: where the mean of
     max(0, alive * chance - longer) reaches `step`. It may be above 1: never. Found by halving, once, as each draft asks for it.

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from fastvlm.data.example import read_manifest
-from fastvlm.decoding.drafters import Drafter, EarlyExit
+from fastvlm.decoding.drafters import Drafter, EarlyExit, confidence
 from fastvlm.decoding.skipping import load_skips
 from fastvlm.decoding.stopwatch import timed
 from fastvlm.imitation.store import load_drafter, read_card
@@ -33,7 +33,8 @@ def measure(
 
     Measured just after the prompts of a dataset's first examples of validation (of test, where there is none): a row holds a list of
     seconds, one an example, each the median of some repeats. A draft step is what drafting one more token takes: embedding, n layers, the
-    imitation network, head, choice. A start is what the first step of a text takes longer, as the network reads the prompt with it.
+    imitation network, head, choice. A start is what the first step of a text takes longer, as the network reads the prompt with it; a look
+    is what a policy that watches takes more, to learn how likely the draft is.
     """
     torch.set_num_threads(knobs["threads"])
     target = load_target(model, knobs)
@@ -51,6 +52,7 @@ def _rows(
     passes: list[list[float]] = [[] for _ in range(longest)]
     steps: list[list[float]] = [[] for _ in drafters]
     starts: list[list[float]] = [[] for _ in drafters]
+    looks: list[float] = []
     exits = {drafter.exit_layer for drafter, _ in drafters}
     seconds = partial(typical, device=target.decoder.device)
     examples = read_manifest(manifest, "validation") or read_manifest(manifest, "test")
@@ -58,6 +60,7 @@ def _rows(
         prefix = target.prefill(target.prepare(example), longest + WARMUP + REPEATS, exits)
         for tokens, measured in enumerate(passes, start=1):
             measured.append(seconds(full_pass(target, tokens, prefix)))
+        looks.append(seconds(partial(confidence, target.decoder.head(full_state(target, prefix)))))
         for (drafter, _), step, start in zip(drafters, steps, starts, strict=True):
             step.append(seconds(next_step(target, drafter, prefix)))
             start.append(max(0.0, seconds(first_step(target, drafter, prefix)) - step[-1]))
@@ -65,7 +68,7 @@ def _rows(
     for tokens, measured in enumerate(passes, start=1):
         yield key | {"method": "baseline", "exit_layer": None, "tokens_in_pass": tokens, "target_pass_seconds": measured}
     for (_, row), step, start in zip(drafters, steps, starts, strict=True):
-        yield key | row | {"draft_step_seconds": step, "draft_start_seconds": start}
+        yield key | row | {"draft_step_seconds": step, "draft_start_seconds": start, "draft_look_seconds": looks}
 
 
 def full_pass(target: Target, tokens: int, prefix: Prefix) -> Callable[[], torch.Tensor]:
@@ -73,6 +76,11 @@ def full_pass(target: Target, tokens: int, prefix: Prefix) -> Callable[[], torch
     decoder = target.decoder
     embedded = decoder.embed(prefix.first.expand(tokens), prefix.length)
     return lambda: decoder.head(decoder.run(embedded, prefix.cache, prefix.length)).argmax(-1)
+
+
+def full_state(target: Target, prefix: Prefix) -> torch.Tensor:
+    """The last layer's state of one token more, [1, hidden]."""
+    return target.decoder.run(target.decoder.embed(prefix.first, prefix.length), prefix.cache, prefix.length)
 
 
 def _drafters(knobs: dict[str, Any], target: Target, model: Path, imitations: Sequence[Path]) -> Iterator[tuple[Drafter, dict[str, Any]]]:
@@ -107,7 +115,7 @@ def _draft(target: Target, drafter: Drafter, prefix: Prefix) -> torch.Tensor:
     return decoder.head(drafter.guess(hidden)).argmax(-1)
 
 
-def typical(act: Callable[[], torch.Tensor], device: torch.device) -> float:
+def typical(act: Callable[[], object], device: torch.device) -> float:
     """Median seconds of an act after a warm-up."""
     for _ in range(WARMUP):
         act()

@@ -21,6 +21,7 @@ DESIGN = {
     "precision": "dtype,claim,different,different_share,first_difference_median,first_difference_min,logit_gap_median,logit_gap_max",
     "cost": "tokens_in_pass,draft_step_seconds,draft_step_seconds_low,draft_step_seconds_high,"
     "draft_start_seconds,draft_start_seconds_low,draft_start_seconds_high,"
+    "draft_look_seconds,draft_look_seconds_low,draft_look_seconds_high,"
     "target_pass_seconds,target_pass_seconds_low,target_pass_seconds_high,added_parameters,added_bytes",
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -64,6 +65,8 @@ def test_replay_counts_tokens_and_seconds_by_hand():
     # Dropped drafts cost a step: the third of the first round, the first of the second.
     assert replay(Confidence(4, 0.5), rounds, costs) == (3 + 1, (3 + 12.0) + (1 + 10.0) + 0.5)
     assert replay(Fixed(0), rounds, costs) == (2, 20.0)
+    # What watches pays for each look.
+    assert replay(Confidence(4, 0.5), rounds, replace(costs, look=0.1))[1] == pytest.approx(26.5 + 0.4)
     # What ends with an accepted draft gets no token of the full model's behind it: one pass gave one token, as without drafting.
     word = [Text([[10, 1, [0.9]]], ends_in_draft=True)]
     assert replay(Fixed(4), word, costs) == (1, 1 + 11.0 + 0.5)
@@ -85,7 +88,18 @@ def test_what_is_fitted_is_no_worse_than_any_fixed_length_where_it_was_fitted(se
     assert rate(load(fitted["confidence"]), texts, CHEAP) >= rate(Fixed(LONGEST), texts, CHEAP) * (1 - 1e-9)
     assert rate(load(fitted["context"]), texts, CHEAP) >= 0.97 * fixed
     goodput = load(fitted["goodput"])
-    assert (rate(goodput, texts, CHEAP) if goodput else 1 / CHEAP.passes[0]) >= 0.95 * fixed
+    # One length without looking is a candidate.
+    assert (rate(goodput, texts, CHEAP) if goodput else 1 / CHEAP.passes[0]) >= fixed * (1 - 1e-9)
+
+
+def test_goodput_looks_at_no_draft_where_a_look_costs_more_than_it_spares():
+    texts = texts_of(3, agreement=0.9, honest=True)
+    blind = fit_all(texts, replace(CHEAP, look=CHEAP.step), LONGEST)[2]
+    best = max(range(1, LONGEST + 1), key=lambda length: rate(Fixed(length), texts, CHEAP))
+    assert blind == {"policy": "goodput", "drafts": True, "steady": best}
+    policy = load(blind)
+    assert policy.name == "goodput" and not policy.watches and policy.most(99) == best
+    assert "steady" not in fit_all(texts, CHEAP, LONGEST)[2]
 
 
 @settings(deadline=None, max_examples=25)

@@ -43,7 +43,13 @@ def test_fractions_and_errors(finished):
     folder, paths = finished
     passes = [{"method": "baseline", "exit_layer": None, "tokens_in_pass": k, "target_pass_seconds": [0.002]} for k in range(1, 10)]
     steps = [
-        {"method": row["method"], "exit_layer": row["exit_layer"], "draft_step_seconds": [0.0003], "draft_start_seconds": [0.0]}
+        {
+            "method": row["method"],
+            "exit_layer": row["exit_layer"],
+            "draft_step_seconds": [0.0003],
+            "draft_start_seconds": [0.0],
+            "draft_look_seconds": [0.0],
+        }
         for row in {(row["method"], row["exit_layer"]): row for path in paths for row in read_rows(path)}.values()
     ]
     write_rows(folder / "cost.jsonl", ({"model": "llava-small", "dataset": "scenes-caption"} | row for row in [*passes, *steps]))
