@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from fastvlm.errors import UserError
+from fastvlm.metrics.verdicts import Interval, compare, interval_of, verdict
 from fastvlm.rows import write_json
 from fastvlm.selection import CHOICE, choice, keep_selected, read_selection
 from fastvlm.table_file import Record, read_table
-
-Interval = dict[str, float | None]
 
 
 def write_headline(knobs: dict[str, Any], tables: Path, output: Path) -> None:
@@ -35,24 +34,6 @@ def write_headline(knobs: dict[str, Any], tables: Path, output: Path) -> None:
     write_json(output, written)
 
 
-def verdict(interval: Interval, rival: str = "plain decoding") -> str:
-    """What the interval of a speed-up over a rival lets one say."""
-    if interval["low"] is None or interval["high"] is None:
-        return "not measured"
-    if interval["low"] > 1:
-        return f"faster than {rival}"
-    return f"slower than {rival}" if interval["high"] < 1 else f"not distinguishable from {rival}"
-
-
-def compare(ours: Interval, rival: Interval, names: tuple[str, str]) -> str:
-    """Which of two speed-ups is above the other, where their intervals do not touch."""
-    if None in (*ours.values(), *rival.values()):
-        return "not measured"
-    if ours["low"] > rival["high"]:
-        return f"{names[0]} above {names[1]}, intervals apart"
-    return f"{names[1]} above {names[0]}, intervals apart" if rival["low"] > ours["high"] else "intervals overlap"
-
-
 def _by_choice(path: Path, column: str) -> dict[tuple, Record]:
     return {choice(record): record for record in read_table(path, *CHOICE, column)}
 
@@ -62,15 +43,15 @@ def _method(record: Record, extra: dict[str, dict[tuple, Record]]) -> dict[str, 
     if quality is None:
         raise UserError(f"quality.csv: no line for {'/'.join(choice(record)[:3])} at the selected setting; run the quality stage again")
     rate = extra["acceptance"].get(choice(record), {})
-    decode = _interval(record, "decode_speedup")
+    decode = interval_of(record, "decode_speedup")
     return {
         "policy": record["policy"],
         "exit_layer": record["exit_layer"],
         "draft_length": record["draft_length"],
         "decode_speedup": decode,
-        "e2e_speedup": _interval(record, "e2e_speedup"),
+        "e2e_speedup": interval_of(record, "e2e_speedup"),
         "verdict": verdict(decode),
-        "acceptance_rate": _interval(rate, "acceptance_rate"),
+        "acceptance_rate": interval_of(rate, "acceptance_rate"),
         "tokens_per_target_pass": rate.get("tokens_per_target_pass"),
         "equal_to_baseline": record["equal_to_baseline"],
         "claim": record["claim"],
@@ -88,10 +69,6 @@ def _comparisons(methods: dict[str, dict[str, Any]]) -> dict[str, Any]:
         ours, rival = (methods[name]["decode_speedup"] for name in ("fastvlm", "ssd"))
         found["fastvlm_against_ssd"] = compare(ours, rival, ("fastvlm", "ssd"))
     return found
-
-
-def _interval(record: Record, name: str) -> Interval:
-    return {"value": record.get(name), "low": record.get(f"{name}_low"), "high": record.get(f"{name}_high")}
 
 
 def _inverse(interval: Interval) -> Interval:

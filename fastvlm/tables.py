@@ -22,7 +22,7 @@ DRAFTED = ("drafted", "accepted", "acceptance_rate", "acceptance_rate_low", "acc
 MEASURED = ("draft_step_seconds", "draft_start_seconds", "draft_look_seconds", "target_pass_seconds")
 COSTS = tuple(f"{act}{end}" for act in MEASURED for end in ("", "_low", "_high"))
 COLUMNS = {
-    "speedup": ("output_tokens", *speed.SPEEDS, "decode_tokens_per_second", "equal_to_baseline", "claim"),
+    "speedup": ("output_tokens", *speed.SPEEDS, "verdict", "decode_tokens_per_second", "equal_to_baseline", "claim"),
     "acceptance": (*DRAFTED, "target_passes", "tokens_per_target_pass"),
     "acceptance_by_context": ("context_low", "context_high", *DRAFTED),
     "acceptance_by_position": ("position", *DRAFTED),
@@ -91,10 +91,12 @@ def _records(knobs: dict[str, Any], setting: Setting, rows: list[Row], weights: 
 
 
 def _speedup(rows: list[Row], weights: np.ndarray, confidence: float) -> Record:
+    speeds = speed.decode_speedup(rows, weights, confidence).columns("decode_speedup")
+    speeds |= speed.e2e_speedup(rows, weights, confidence).columns("e2e_speedup")
     return {
         "output_tokens": sum(row["output_tokens"] for row in rows),
-        **speed.decode_speedup(rows, weights, confidence).columns("decode_speedup"),
-        **speed.e2e_speedup(rows, weights, confidence).columns("e2e_speedup"),
+        **speeds,
+        "verdict": speed.in_words(speeds),
         "decode_tokens_per_second": speed.decode_tokens_per_second(rows),
         "equal_to_baseline": None if are_drawn(rows) else sum(row["equal_to_baseline"] for row in rows) / len(rows),
         "claim": claim(rows[0]["method"], drawn=are_drawn(rows)),

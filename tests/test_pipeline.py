@@ -25,7 +25,7 @@ from tests.workspace import copy_project, planned, run, start
 SMOKE = "config/smoke.yaml"
 RESULTS = "results/smoke"
 MODELS = ("llava-tiny", "blip2-opt-tiny", "blip2-t5-tiny")
-TIMED = re.compile("seconds|speedup|per_second")
+TIMED = re.compile("seconds|speedup|per_second|verdict")
 # Policies that are fitted weigh measured seconds: how much they draft follows time. What they say does not.
 FITTED = ("confidence", "context", "goodput")
 # Which setting is fastest is itself a timing, and so is what is shown at that setting alone.

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fastvlm.errors import UserError
-from fastvlm.headline import compare, verdict
 from fastvlm.metrics import ranking, scores
-from fastvlm.metrics.speed import SPANS, SPEEDS
+from fastvlm.metrics.speed import SPEEDS
+from fastvlm.metrics.verdicts import compare, interval_of
 from fastvlm.selection import choice, keep_selected, read_selection
 from fastvlm.table_file import KEY_COLUMNS, Record, read_table, write_table
 
@@ -31,7 +31,6 @@ COLUMNS = (
     *SCORES,
     *RANKED,
 )
-SPAN_NAMES = {"decode": "decode only", "e2e": "end to end"}
 # What a dataset is judged by against chance: the first of these that its texts have.
 MAIN_SCORES = ("vqa_accuracy", "answer_right", "cider")
 
@@ -42,7 +41,7 @@ def write_comparison(tables: Path, output: Path) -> None:
     Scores of ranked candidates and of chance stand in plain decoding's line alone, as no method changes them.
     Raises `UserError` where a table, or a selected setting's line in it, is missing.
     """
-    chosen = keep_selected(read_table(tables / "speedup.csv", "output_tokens", *SPEEDS), read_selection(tables / "selection.csv"))
+    chosen = keep_selected(read_table(tables / "speedup.csv", "output_tokens", *SPEEDS, "verdict"), read_selection(tables / "selection.csv"))
     drafts = {choice(record): record for record in read_table(tables / "acceptance.csv", *DRAFTED)}
     texts = {choice(record): record for record in read_table(tables / "quality.csv", "task", *scores.COLUMNS)}
     ranks = {_place(record): record for record in read_table(tables / "ranking.csv", *ranking.COLUMNS)}
@@ -59,13 +58,11 @@ def write_comparison(tables: Path, output: Path) -> None:
 
 
 def _line(speed: Record, drafts: Record, texts: Record) -> Record:
-    said = [f"{SPAN_NAMES[span]}: {verdict(_interval(speed, f'{span}_speedup'))}" for span in SPANS]
     return {
-        **_take((*KEY_COLUMNS, *SPEEDS, "equal_to_baseline", "claim"), speed),
+        **_take((*KEY_COLUMNS, *SPEEDS, "verdict", "equal_to_baseline", "claim"), speed),
         **_take(("task", *SCORES), texts),
         **_take(DRAFTED, drafts),
         "mean_output_tokens": speed["output_tokens"] / speed["examples"],
-        "verdict": "; ".join(said),
     }
 
 
@@ -73,7 +70,7 @@ def _against_chance(line: Record, blind: Record | None) -> Record:
     name = next((name for name in MAIN_SCORES if line[name] is not None), None)
     if name is None or blind is None:
         return {"chance_metric": name}
-    said = compare(_interval(line, name), _interval(blind, name), (line["model"], "chance"))
+    said = compare(interval_of(line, name), interval_of(blind, name), (line["model"], "chance"))
     return {"chance_metric": name, "chance_score": blind[name], "against_chance": said}
 
 
@@ -83,7 +80,3 @@ def _place(record: Record) -> tuple[str, str]:
 
 def _take(columns: Sequence[str], record: Mapping) -> Record:
     return {column: record.get(column) for column in columns}
-
-
-def _interval(record: Record, name: str) -> dict[str, float | None]:
-    return {end.removeprefix("_") or "value": record[f"{name}{end}"] for end in ENDS}

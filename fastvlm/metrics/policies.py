@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from fastvlm.headline import verdict
 from fastvlm.metrics.bootstrap import resample
 from fastvlm.metrics.runs import Runs, Setting, group, read_runs
 from fastvlm.metrics.speed import advantage, decode_speedup, point
+from fastvlm.metrics.verdicts import verdict
 from fastvlm.selection import choice, read_policies
 from fastvlm.table_file import KEY_COLUMNS, Record, write_table
 

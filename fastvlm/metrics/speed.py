@@ -9,10 +9,11 @@ import numpy as np
 
 from fastvlm.metrics.bootstrap import Estimate, interval, ratio
 from fastvlm.metrics.runs import Row, Runs, Setting, group, read_runs
+from fastvlm.metrics.verdicts import interval_of, verdict
 from fastvlm.selection import CHOICE
 from fastvlm.table_file import Record, write_table
 
-SPANS = ("decode", "e2e")
+SPANS = {"decode": "decode only", "e2e": "end to end"}
 SPEEDS = tuple(f"{span}_speedup{end}" for span in SPANS for end in ("", "_low", "_high"))
 SELECTION_COLUMNS = (*CHOICE, "decode_speedup", "examples", "chosen_on", "best")
 
@@ -26,6 +27,11 @@ def e2e_speedup(rows: Sequence[Row], weights: np.ndarray, confidence: float) -> 
     """Of the seconds end to end: vision, prefill and decoding."""
     baseline = _seconds(rows, "baseline_prefill_seconds") + _seconds(rows, "baseline_decode_seconds")
     return ratio(baseline, _seconds(rows, "prefill_seconds") + _seconds(rows, "decode_seconds"), weights, confidence)
+
+
+def in_words(record: Record) -> str:
+    """'decode only: faster than plain decoding; end to end: ...': what the intervals of a line let one say, at their confidence."""
+    return "; ".join(f"{name}: {verdict(interval_of(record, f'{span}_speedup'))}" for span, name in SPANS.items())
 
 
 def decode_tokens_per_second(rows: Sequence[Row]) -> float | None:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from fastvlm.errors import UserError
-from fastvlm.headline import compare, verdict, write_headline
+from fastvlm.headline import write_headline
 from fastvlm.readme import _remarks
 from fastvlm.table_file import read_table, write_table
 from tests.finished_tables import DATASETS, write_finished
@@ -62,36 +62,6 @@ def test_the_run_s_provenance_and_confidence_are_in_it(finished):
     assert (said["experiment"], said["confidence"]) == ("scenes", 0.95)
     assert said["provenance"] == json.loads((finished / "provenance.json").read_text())
     assert said["provenance"]["python"]
-
-
-def interval(low, high):
-    return {"value": (low + high) / 2, "low": low, "high": high}
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "word"),
-    [(1.01, 2, "faster than"), (0.5, 0.99, "slower than"), (0.9, 1.1, "not distinguishable"), (1, 1.2, "not distinguishable")],
-)
-def test_verdict(low, high, word):
-    assert verdict(interval(low, high)) == f"{word} plain decoding".replace("able plain", "able from plain")
-
-
-def test_without_a_measurement_there_is_no_verdict():
-    nothing = {"value": None, "low": None, "high": None}
-    assert verdict(nothing) == compare(nothing, interval(1, 2), ("fastvlm", "ssd")) == "not measured"
-
-
-@pytest.mark.parametrize(
-    ("ours", "rival", "words"),
-    [
-        ((2, 3), (1, 1.9), "fastvlm above ssd, intervals apart"),
-        ((1, 1.9), (2, 3), "ssd above fastvlm, intervals apart"),
-        ((1, 2), (1.9, 3), "intervals overlap"),
-        ((1, 2), (2, 3), "intervals overlap"),
-    ],
-)
-def test_comparison(ours, rival, words):
-    assert compare(interval(*ours), interval(*rival), ("fastvlm", "ssd")) == words
 
 
 @pytest.mark.parametrize("missing", ["selection.csv", "speedup.csv", "acceptance.csv", "quality.csv", "provenance.json"])

@@ -12,7 +12,7 @@ from tests.rows_factory import TUNED, cost_rows, write_decode_files
 # Of the design page, word for word.
 DESIGN = {
     "speedup": "output_tokens,decode_speedup,decode_speedup_low,decode_speedup_high,e2e_speedup,e2e_speedup_low,e2e_speedup_high,"
-    "decode_tokens_per_second,equal_to_baseline,claim",
+    "verdict,decode_tokens_per_second,equal_to_baseline,claim",
     "acceptance": "drafted,accepted,acceptance_rate,acceptance_rate_low,acceptance_rate_high,target_passes,tokens_per_target_pass",
     "acceptance_by_context": "context_low,context_high,drafted,accepted,acceptance_rate,acceptance_rate_low,acceptance_rate_high",
     "acceptance_by_position": "position,drafted,accepted,acceptance_rate,acceptance_rate_low,acceptance_rate_high",
@@ -84,6 +84,15 @@ def test_rates_are_views_and_lie_in_their_intervals(finished):
             if record["drafted"]:
                 assert record["acceptance_rate"] == pytest.approx(record["accepted"] / record["drafted"], rel=1e-5)
                 assert record["acceptance_rate_low"] <= record["acceptance_rate"] <= record["acceptance_rate_high"]
+
+
+def test_every_speedup_is_said_in_words_as_its_interval_lies(finished):
+    for record in read_table(finished / "speedup.csv"):
+        said = dict(part.split(": ") for part in record["verdict"].split("; "))
+        for name, span in (("decode only", "decode"), ("end to end", "e2e")):
+            low, high = record[f"{span}_speedup_low"], record[f"{span}_speedup_high"]
+            word = "faster" if low > 1 else "slower" if high < 1 else "not distinguishable"
+            assert said[name].startswith(word)
 
 
 def test_contexts_come_in_bins_of_the_knob(finished):
@@ -159,7 +168,7 @@ def test_other_seconds_change_timing_columns_only(tmp_path):
     for table in COLUMNS:
         for one, other in zip(read_table(first / f"{table}.csv"), read_table(second / f"{table}.csv"), strict=True):
             changed = {column for column in one if one[column] != other[column]}
-            assert all("speedup" in column or "per_second" in column for column in changed)
+            assert all("speedup" in column or "per_second" in column or column == "verdict" for column in changed)
             assert bool(changed) == (table == "speedup")
 
 
