@@ -205,6 +205,20 @@ def limits(
 
 
 @app.command()
+def means(
+    knobs: Knobs,
+    rows: Rows,
+    manifest: Manifests,
+    selection: Annotated[Path, typer.Option(help="selection.csv")],
+    output: Tables,
+) -> None:
+    """Take geometric means of the speed-ups over models and datasets, and rank the methods in each place."""
+    from fastvlm.metrics.means import write_means
+
+    write_means(_parse(knobs), rows, manifest, selection, output)
+
+
+@app.command()
 def policies(
     knobs: Knobs,
     rows: Rows,

@@ -16,7 +16,8 @@ from fastvlm.table_file import Record, read_table
 def write_headline(knobs: dict[str, Any], tables: Path, output: Path) -> None:
     """Write `headline.json` from the finished tables, `selection.csv` and `provenance.json` in the folder `tables`.
 
-    `models` -> model -> dataset holds `methods` and the comparisons; knob: `confidence` (0 to 1), that of the tables.
+    `models` -> model -> dataset holds `methods` and the comparisons, `geometric_means` -> model -> method the means over a model's
+    datasets of texts, and over all models under "". Knob: `confidence` (0 to 1), that of the tables.
     Raises `UserError` where a table, or a selected setting's line in it, is missing.
     """
     chosen = read_selection(tables / "selection.csv")
@@ -31,7 +32,17 @@ def write_headline(knobs: dict[str, Any], tables: Path, output: Path) -> None:
             place |= _comparisons(place["methods"])
     provenance = _read_provenance(tables / "provenance.json")
     written = {"experiment": speedups[0]["experiment"], "confidence": knobs["confidence"], "models": models, "provenance": provenance}
-    write_json(output, written)
+    write_json(output, written | {"geometric_means": _means(tables / "geometric_means.csv")})
+
+
+def _means(path: Path) -> dict[str, dict[str, Any]]:
+    means: dict[str, dict[str, Any]] = {}
+    for record in read_table(path, "over", "cells", "decode_speedup", "e2e_speedup"):
+        if not record["dataset"]:
+            speeds = {f"{span}_speedup": interval_of(record, f"{span}_speedup") for span in ("decode", "e2e")}
+            said = {"cells": record["cells"], **speeds, "verdict": record["verdict"]}
+            means.setdefault(record["model"], {})[record["method"]] = said
+    return means
 
 
 def _by_choice(path: Path, column: str) -> dict[tuple, Record]:

@@ -6,6 +6,7 @@ TUNED = ("ssd", "exit-only", "prompt-lookup", "draft-verify", "fastvlm", "oracle
 IMITATING = ("exit-only", "fastvlm", "oracle")  # need an imitation network
 SKIPPING = ("draft-verify",)  # need a search for the sublayers that they skip
 FITTED = ("ssd", "draft-verify", "fastvlm")  # say how sure they are of a draft, so that policies can be fitted
+BESIDE = ("baseline", "generate", "oracle")  # stand beside the methods, for reference, and are not ranked among them
 LOSSY = ("exit-only",)  # do not claim the text of plain decoding
 
 
@@ -19,3 +20,8 @@ def claim(method: str, *, drawn: bool = False) -> str:
 def most_skipped(share: float, layers: int) -> int:
     """How many of the sublayers, two a layer, a drafter may skip: never all, as `share` is below 1."""
     return int(share * 2 * layers)
+
+
+def competes(method: str) -> bool:
+    """Whether a method is ranked among those that keep the text."""
+    return method not in (*BESIDE, *LOSSY)

@@ -11,7 +11,7 @@ from fastvlm.metrics.quality import COLUMNS as SCORES
 from fastvlm.readme import update_readme
 from fastvlm.tables import COLUMNS
 
-TABLES = (*COLUMNS, *SCORES, "selection", "policies", "ceiling", "comparison", "limits")
+TABLES = (*COLUMNS, *SCORES, "selection", "policies", "ceiling", "comparison", "limits", "geometric_means", "ranks")
 
 
 def publish(experiment: str) -> None:

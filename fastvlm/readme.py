@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from fastvlm.methods import competes
 from fastvlm.table_file import Record, read_table
 
 OURS = "fastvlm"
@@ -31,11 +32,14 @@ def render(published: Path) -> str:
     headline = json.loads((published / "headline.json").read_text())
     seeing = published / "seeing.csv"
     seen = read_table(seeing, "texts_all_right") if seeing.is_file() else []
-    blocks = [block for model, datasets in headline["models"].items() for block in _of_model(model, datasets, seen)]
+    # What was published before there were geometric means has none.
+    means = headline.get("geometric_means", {})
+    blocks = [block for model, datasets in headline["models"].items() for block in _of_model(model, datasets, means.get(model, {}), seen)]
+    blocks += _means("all models and datasets", means.get("", {})) if len(headline["models"]) > 1 else []
     return "\n\n".join([*blocks, f"Speed-ups with {headline['confidence']:.0%} intervals over test examples. {_machine(headline)}"])
 
 
-def _of_model(model: str, datasets: dict[str, Any], seen: list[Record]) -> list[str]:
+def _of_model(model: str, datasets: dict[str, Any], means: dict[str, Any], seen: list[Record]) -> list[str]:
     """FastVLM in full and its rivals by their decode-only speed-up, a line a dataset; what is the same in each is said below."""
     first = next(iter(datasets.values()))["methods"]
     rivals = [name for name in first if name not in ("baseline", OURS)]
@@ -43,7 +47,8 @@ def _of_model(model: str, datasets: dict[str, Any], seen: list[Record]) -> list[
     header = ("dataset", *(f"{OURS}: {name}" for name in ours), *rivals)
     lines = [_line(dataset, place, rivals) for dataset, place in datasets.items()]
     table = "\n".join(f"| {' | '.join(cells)} |" for cells in (header, ("---",) * len(header), *lines))
-    return [f"### `{model}`", table, *_remarks(datasets), *(_seeing(record) for record in seen if record["model"] == model)]
+    said = [*_means("the datasets", means), *_remarks(datasets)]
+    return [f"### `{model}`", table, *said, *(_seeing(record) for record in seen if record["model"] == model)]
 
 
 def _line(dataset: str, place: dict[str, Any], rivals: Sequence[str]) -> tuple[str, ...]:
@@ -62,6 +67,13 @@ def _ours(method: dict[str, Any]) -> tuple[str, ...]:
         _number(method["acceptance_rate"]["value"], ".3f"),
         _number(method["tokens_per_target_pass"], ".2f"),
     )
+
+
+def _means(over: str, means: dict[str, Any]) -> list[str]:
+    """One line: the geometric means of the methods that are ranked; nothing where none was taken."""
+    ranked = {name: mean for name, mean in means.items() if competes(name) and mean["decode_speedup"]["value"]}
+    said = [f"{name} {_interval(mean['decode_speedup'])} (end to end {_interval(mean['e2e_speedup'])})" for name, mean in ranked.items()]
+    return [f"Geometric mean over {over}, one-word answers left out, decode only: {', '.join(said)}."] if said else []
 
 
 def _remarks(datasets: dict[str, Any]) -> list[str]:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+from fastvlm.data.example import write_manifest
 from fastvlm.metrics.ceiling import write_ceiling
 from fastvlm.metrics.limits import write_limits
+from fastvlm.metrics.means import write_means
 from fastvlm.metrics.policies import write_policies
 from fastvlm.metrics.quality import COLUMNS as SCORES
 from fastvlm.metrics.speed import select
 from fastvlm.rows import write_rows
 from fastvlm.table_file import KEY_COLUMNS, read_table, write_table
 from fastvlm.tables import write_tables
+from tests import tiny
 from tests.rows_factory import TUNED, cost_rows, write_decode_files
 
 KNOBS = {"seed": 1, "resamples": 200, "confidence": 0.95, "context_bin": 16, "threads": 1, "timed": True}
 DATASETS = ("scenes-caption", "scenes-description")
+
+
+def write_stand_ins(path: Path, task: str, examples: int) -> Path:
+    """A manifest of drawn captions under the ids of the made-up rows, of any task."""
+    drawn = tiny.examples(examples)
+    write_manifest(path, (replace(example, id=f"test-{index}", task=task) for index, example in enumerate(drawn)))
+    return path
 
 
 def write_finished(folder: Path, examples: int = 12) -> Path:
@@ -38,6 +49,8 @@ def write_finished(folder: Path, examples: int = 12) -> Path:
     write_policies(KNOBS, test, results / "selection.csv", results / "policies.csv")
     write_ceiling(KNOBS, test, [folder / "cost.jsonl"], results / "selection.csv", results / "ceiling.csv")
     write_limits(KNOBS, test, results / "selection.csv", results / "limits.csv")
+    manifests = [write_stand_ins(folder / f"{dataset}.jsonl", tasks[dataset], examples) for dataset in DATASETS]
+    write_means(KNOBS, test, manifests, results / "selection.csv", results)
     curve = [
         {"experiment": "scenes", "model": "llava-small", "stage": stage, "step": step, "seconds": step * 0.5, "loss": 3 / (1 + step)}
         | {"learning_rate": 1e-3}

@@ -29,8 +29,8 @@ TIMED = re.compile("seconds|speedup|per_second|verdict")
 # Policies that are fitted weigh measured seconds: how much they draft follows time. What they say does not.
 FITTED = ("confidence", "context", "goodput")
 # Which setting is fastest is itself a timing, and so is what is shown at that setting alone.
-FOLLOWS_TIME = {"selection.csv", "policies.csv", "ceiling.csv", "comparison.csv", "limits.csv"}
-FOLLOWS_DECODING = {"decode", "select", "tables", "quality", "compare", "limits", "policies", "ceiling", "headline", "all"}
+FOLLOWS_TIME = {"selection.csv", "policies.csv", "ceiling.csv", "comparison.csv", "limits.csv", "geometric_means.csv", "ranks.csv"}
+FOLLOWS_DECODING = {"decode", "select", "tables", "quality", "compare", "limits", "means", "policies", "ceiling", "headline", "all"}
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +59,8 @@ def test_every_table_and_figure_is_there(projects):
         "limits",
         "policies",
         "ceiling",
+        "geometric_means",
+        "ranks",
     }
     figures = [path for path in (projects[0] / "figures/smoke").iterdir() if path.stem != "ablations"]
     assert len(figures) == 16 and all(path.stat().st_size > 1000 for path in figures)

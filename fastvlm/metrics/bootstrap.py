@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -45,6 +46,23 @@ def ratio(numerator: np.ndarray, denominator: np.ndarray, weights: np.ndarray, c
 def mean(values: np.ndarray, weights: np.ndarray, confidence: float) -> Estimate:
     """Mean of `values` [examples] with its interval."""
     return ratio(values, np.ones_like(values), weights, confidence)
+
+
+def geometric_mean(ratios: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], confidence: float) -> Estimate:
+    """Of ratios of sums, with the percentile interval.
+
+    Each is (numerator [examples], denominator [examples], weights [resamples, examples]). In resample r each ratio is that of its own
+    r-th draw. Resamples in which one of them has nothing above or below its line are left out.
+    """
+    values = [(above.sum(), below.sum()) for above, below, _ in ratios]
+    if not values or not np.all(np.array(values) > 0):
+        return Estimate(None, None, None)
+    value = float(np.exp(np.mean([np.log(above / below) for above, below in values])))
+    sums = np.array([(weights @ above, weights @ below) for above, below, weights in ratios])  # [ratios, 2, resamples]
+    sums = sums[:, :, (sums > 0).all((0, 1))]
+    if not sums.size:
+        return Estimate(value, None, None)
+    return Estimate(value, *interval(np.exp(np.log(sums[:, 0] / sums[:, 1]).mean(0)), confidence))
 
 
 def interval(resampled: np.ndarray, confidence: float) -> tuple[float, float]:

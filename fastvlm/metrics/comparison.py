@@ -41,7 +41,9 @@ def write_comparison(tables: Path, output: Path) -> None:
     Scores of ranked candidates and of chance stand in plain decoding's line alone, as no method changes them.
     Raises `UserError` where a table, or a selected setting's line in it, is missing.
     """
-    chosen = keep_selected(read_table(tables / "speedup.csv", "output_tokens", *SPEEDS, "verdict"), read_selection(tables / "selection.csv"))
+    chosen = keep_selected(
+        read_table(tables / "speedup.csv", "output_tokens", *SPEEDS, "verdict"), read_selection(tables / "selection.csv")
+    )
     drafts = {choice(record): record for record in read_table(tables / "acceptance.csv", *DRAFTED)}
     texts = {choice(record): record for record in read_table(tables / "quality.csv", "task", *scores.COLUMNS)}
     ranks = {_place(record): record for record in read_table(tables / "ranking.csv", *ranking.COLUMNS)}

@@ -20,13 +20,20 @@ SELECTION_COLUMNS = (*CHOICE, "decode_speedup", "examples", "chosen_on", "best")
 
 def decode_speedup(rows: Sequence[Row], weights: np.ndarray, confidence: float) -> Estimate:
     """Of the seconds after prefill only."""
-    return ratio(_seconds(rows, "baseline_decode_seconds"), _seconds(rows, "decode_seconds"), weights, confidence)
+    return ratio(*paired_seconds(rows, "decode"), weights, confidence)
 
 
 def e2e_speedup(rows: Sequence[Row], weights: np.ndarray, confidence: float) -> Estimate:
     """Of the seconds end to end: vision, prefill and decoding."""
-    baseline = _seconds(rows, "baseline_prefill_seconds") + _seconds(rows, "baseline_decode_seconds")
-    return ratio(baseline, _seconds(rows, "prefill_seconds") + _seconds(rows, "decode_seconds"), weights, confidence)
+    return ratio(*paired_seconds(rows, "e2e"), weights, confidence)
+
+
+def paired_seconds(rows: Sequence[Row], span: str) -> tuple[np.ndarray, np.ndarray]:
+    """Plain decoding's seconds and the method's own in one of `SPANS`, each [examples]."""
+    plain, own = (_seconds(rows, f"{of}decode_seconds") for of in ("baseline_", ""))
+    if span == "decode":
+        return plain, own
+    return _seconds(rows, "baseline_prefill_seconds") + plain, _seconds(rows, "prefill_seconds") + own
 
 
 def in_words(record: Record) -> str:
@@ -91,8 +98,7 @@ def advantage(rows: Sequence[Row], rival: Sequence[Row], weights: np.ndarray, co
     value, other = point(rows), point(rival)
     if not value or not other:
         return Estimate(None, None, None)
-    sums = [[weights @ _seconds(of, name) for name in ("baseline_decode_seconds", "decode_seconds")] for of in (rows, rival)]
-    (plain, own), (plain_again, others) = sums
+    (plain, own), (plain_again, others) = ([weights @ seconds for seconds in paired_seconds(of, "decode")] for of in (rows, rival))
     counted = (own > 0) & (plain_again > 0)
     return Estimate(value / other, *interval((plain * others)[counted] / (own * plain_again)[counted], confidence))
 

@@ -10,7 +10,7 @@ from fastvlm.config import Config
 from fastvlm.figures import FIGURES
 from fastvlm.methods import FITTED
 
-COMMON = ("select", "tables", "policies", "ceiling", "quality", "compare", "limits", "headline", "all")
+COMMON = ("select", "tables", "means", "policies", "ceiling", "quality", "compare", "limits", "headline", "all")
 
 
 class Job(NamedTuple):

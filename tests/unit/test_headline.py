@@ -6,7 +6,7 @@ import pytest
 
 from fastvlm.errors import UserError
 from fastvlm.headline import write_headline
-from fastvlm.readme import _remarks
+from fastvlm.readme import _remarks, render
 from fastvlm.table_file import read_table, write_table
 from tests.finished_tables import DATASETS, write_finished
 
@@ -57,6 +57,25 @@ def test_plain_decoding_over_generate_is_the_inverse_with_its_ends_turned(finish
     assert 1.9 < over["value"] < 2.5
 
 
+def test_geometric_means_are_the_table_s(finished):
+    said = headline(finished)["geometric_means"]
+    records = [record for record in read_table(finished / "geometric_means.csv") if not record["dataset"]]
+    assert {(model, method) for model, methods in said.items() for method in methods} == {(r["model"], r["method"]) for r in records}
+    for record in records:
+        mean = said[record["model"]][record["method"]]
+        assert (mean["decode_speedup"]["value"], mean["cells"]) == (record["decode_speedup"], 2)
+
+
+def test_the_readme_shows_the_means_of_the_methods_that_compete(finished):
+    [line] = [line for line in render_after(finished).splitlines() if line.startswith("Geometric mean over the datasets")]
+    assert "ssd " in line and "fastvlm " in line and "generate" not in line and "baseline" not in line
+
+
+def render_after(finished):
+    headline(finished)
+    return render(finished)
+
+
 def test_the_run_s_provenance_and_confidence_are_in_it(finished):
     said = headline(finished)
     assert (said["experiment"], said["confidence"]) == ("scenes", 0.95)
@@ -64,7 +83,9 @@ def test_the_run_s_provenance_and_confidence_are_in_it(finished):
     assert said["provenance"]["python"]
 
 
-@pytest.mark.parametrize("missing", ["selection.csv", "speedup.csv", "acceptance.csv", "quality.csv", "provenance.json"])
+@pytest.mark.parametrize(
+    "missing", ["selection.csv", "speedup.csv", "acceptance.csv", "quality.csv", "geometric_means.csv", "provenance.json"]
+)
 def test_a_missing_file_is_named(finished, missing):
     (finished / missing).unlink()
     with pytest.raises(UserError, match=f"{missing}: no such"):

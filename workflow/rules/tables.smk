@@ -2,6 +2,7 @@
 
 TEST_ROWS = decode_rows(METHODS)
 SUMMED = ["speedup", "acceptance", "acceptance_by_context", "acceptance_by_position", "accepted_length", "draft_length_by_context", "precision", "cost"]
+MEANS = ["geometric_means", "ranks"]
 SCORED = ["quality", "quality_by_tag", "ranking", "chance"]
 OPTIONAL = {
     "learning_curve": TRAINED,
@@ -12,7 +13,7 @@ OPTIONAL = {
 TABLES = expand(
     "{results}/{table}.csv",
     results=RESULTS,
-    table=[*SUMMED, "selection", "policies", "ceiling", *SCORED, "comparison", "limits", *(name for name, wanted in OPTIONAL.items() if wanted)],
+    table=[*SUMMED, "selection", "policies", "ceiling", *SCORED, "comparison", "limits", *MEANS, *(name for name, wanted in OPTIONAL.items() if wanted)],
 )
 
 
@@ -58,6 +59,31 @@ rule tables:
         runtime=30,
     shell:
         "(fastvlm tables --knobs {params.knobs:q} {params.rows} {params.cost} --selection {input.selection:q}"
+        " --output {params.folder:q}) 2>&1 | tee {log:q}"
+
+
+rule means:
+    message:
+        "Taking geometric means of the speed-ups and ranking the methods"
+    input:
+        rows=TEST_ROWS,
+        manifests=MANIFESTS,
+        selection=rules.select.output.selection,
+    output:
+        tables=[table(name) for name in MEANS],
+    log:
+        f"{LOGS}/means.log",
+    params:
+        rows=lambda wildcards, input: each("--rows", input.rows),
+        manifests=lambda wildcards, input: each("--manifest", input.manifests),
+        folder=lambda wildcards, output: Path(output.tables[0]).parent,
+        knobs=to_json(knobs.quality(CONFIG)),
+        code=code_digest("fastvlm.metrics.means"),
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    shell:
+        "(fastvlm means --knobs {params.knobs:q} {params.rows} {params.manifests} --selection {input.selection:q}"
         " --output {params.folder:q}) 2>&1 | tee {log:q}"
 
 
@@ -151,7 +177,7 @@ rule headline:
     message:
         "Writing the headline"
     input:
-        tables=expand("{results}/{table}.csv", results=RESULTS, table=[*SUMMED, "selection", "quality"]),
+        tables=expand("{results}/{table}.csv", results=RESULTS, table=[*SUMMED, "selection", "quality", "geometric_means"]),
         provenance=rules.tables.output.provenance,
     output:
         headline=f"{RESULTS}/headline.json",

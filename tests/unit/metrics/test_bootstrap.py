@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fastvlm.metrics.bootstrap import Estimate, ratio, resample
+from fastvlm.metrics.bootstrap import Estimate, geometric_mean, ratio, resample
 
 positive = st.floats(0.01, 100)
 seeds = st.integers(0, 2**32 - 1)
@@ -78,3 +78,31 @@ def test_resamples_without_the_only_counted_example_are_left_out():
     weights = resample(4, 100, np.random.default_rng(0))
     assert (weights[:, 3] == 0).any()
     assert ratio(numerator, denominator, weights, 0.95) == (0.5, 0.5, 0.5)
+
+
+@given(pairs(), seeds)
+def test_a_geometric_mean_of_one_ratio_is_the_ratio(pair, seed):
+    weights = resample(len(pair[0]), 50, np.random.default_rng(seed))
+    assert geometric_mean([(*pair, weights)], 0.9) == pytest.approx(ratio(*pair, weights, 0.9))
+
+
+@given(st.lists(pairs(), min_size=1, max_size=5), seeds)
+def test_a_geometric_mean_is_worked_out_anew_in_each_resample(cells, seed):
+    weights = [resample(len(above), 40, np.random.default_rng((seed, index))) for index, (above, _) in enumerate(cells)]
+    ratios = [(*pair, drawn) for pair, drawn in zip(cells, weights, strict=True)]
+    means = [np.prod([(drawn[r] @ above) / (drawn[r] @ below) for above, below, drawn in ratios]) ** (1 / len(ratios)) for r in range(40)]
+    value, low, high = geometric_mean(ratios, 0.8)
+    assert value == pytest.approx(np.prod([above.sum() / below.sum() for above, below in cells]) ** (1 / len(cells)))
+    assert (low, high) == pytest.approx(tuple(np.quantile(means, [0.1, 0.9])))
+
+
+@given(st.lists(pairs(), min_size=1, max_size=4), seeds)
+def test_twice_as_fast_there_and_half_as_fast_here_is_no_gain(cells, seed):
+    turned = [(below, above) for above, below in cells]
+    ratios = [(*pair, resample(len(pair[0]), 20, np.random.default_rng(seed))) for pair in [*cells, *turned]]
+    assert geometric_mean(ratios, 0.95) == pytest.approx((1, 1, 1))
+
+
+def test_without_a_ratio_there_is_no_geometric_mean():
+    nothing = (np.zeros(2), np.zeros(2), np.ones((3, 2)))
+    assert geometric_mean([], 0.9) == geometric_mean([nothing], 0.9) == (None, None, None)
