@@ -284,7 +284,22 @@ def collect(
     """Put the same table of several models into one."""
     from fastvlm.collect import collect as join
 
-    join(experiment, {model: Path(file) for model, _, file in (pair.partition("=") for pair in table)}, output)
+    join(experiment, dict(_by_model(table)), output)
+
+
+@app.command()
+def seeds(
+    experiment: Annotated[str, typer.Option(help="name of the experiment")],
+    network: Annotated[list[str], typer.Option(help="MODEL=FOLDER of an imitation network; give one for each model, seed and exit layer")],
+    observations: Annotated[
+        list[str], typer.Option(help="MODEL=FILE that the observe stage wrote; give one for each model and seed, in their order")
+    ],
+    output: Output,
+) -> None:
+    """Compare imitation networks that differ in their seed alone."""
+    from fastvlm.metrics.seeds import write_seeds
+
+    write_seeds(experiment, _by_model(network), _by_model(observations), output)
 
 
 @app.command()
@@ -346,6 +361,11 @@ def main() -> None:
         sys.stdout.flush(), sys.stderr.flush()
         # At once: a thread that still reads Parquet ahead would have the interpreter's end abort the process.
         os._exit(2)
+
+
+def _by_model(pairs: list[str]) -> list[tuple[str, Path]]:
+    """MODEL=PATH as (model, path)."""
+    return [(model, Path(path)) for model, _, path in (pair.partition("=") for pair in pairs)]
 
 
 def _parse(knobs: str) -> dict[str, Any]:

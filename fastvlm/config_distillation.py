@@ -27,6 +27,7 @@ class Distillation(Knobs):
     kl_weight: Weight = Field(description="weight of the KL divergence to the full model's distribution, nats")
     cross_entropy_weight: Weight = Field(description="weight of the cross-entropy of the text's own tokens, nats")
     temperature: Positive = Field(description="softmax temperature of both distributions in the KL divergence")
+    seeds: Count = Field(description="networks of each exit layer, count; the first is raced, the others show how much a seed matters")
 
     @model_validator(mode="after")
     def _has_a_loss(self) -> Distillation:

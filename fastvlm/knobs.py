@@ -58,14 +58,24 @@ def texts(config: Config, model: str) -> dict[str, Any]:
     }
 
 
-def distill(config: Config, model: str, network: str, exit_layer: int) -> dict[str, Any]:
+def network_seeds(config: Config) -> list[int]:
+    """Of the networks that are distilled for each exit layer: the experiment's, of the one that is raced, then those that follow it."""
+    return [config.seed + number for number in range(config.distillation.seeds)]
+
+
+def spreads(config: Config) -> bool:
+    """Whether there are networks of several seeds to compare."""
+    return config.distillation.seeds > 1 and config.methods.fastvlm is not None
+
+
+def distill(config: Config, model: str, network: str, exit_layer: int, seed: int | None = None) -> dict[str, Any]:
     return {
-        "seed": config.seed,
+        "seed": config.seed if seed is None else seed,
         **arithmetic(config, model),
         "network": network,
         "layers": config.methods.fastvlm.layers,
         "exit_layer": exit_layer,
-        **_plain(config.distillation, exclude={"generation_batch"}),
+        **_plain(config.distillation, exclude={"generation_batch", "seeds"}),
     }
 
 

@@ -61,6 +61,7 @@ def test_every_table_and_figure_is_there(projects):
         "ceiling",
         "geometric_means",
         "ranks",
+        "network_seeds",
     }
     figures = [path for path in (projects[0] / "figures/smoke").iterdir() if path.stem != "ablations"]
     assert len(figures) == 16 and all(path.stat().st_size > 1000 for path in figures)

@@ -34,7 +34,8 @@ def _of_model(config: Config, model: str) -> Iterator[Job]:
     exits = knobs.exit_layers(config, model, "fastvlm")
     if (exits or config.methods.draft_verify) and config.distillation.text == "generated":
         yield Job("texts", model)
-    yield from [Job("distill", model)] * len(exits)
+    seeds = config.distillation.seeds if exits else 0
+    yield from [Job("distill", model)] * (len(exits) * seeds)
     if config.methods.draft_verify:
         yield Job("search", model)
     yield Job("cost", model)
@@ -43,6 +44,9 @@ def _of_model(config: Config, model: str) -> Iterator[Job]:
     yield from [Job("decode", model)] * len(knobs.methods(config))
     for stage in ("observe", "fit"):
         yield from [Job(stage, model)] * sum(knobs.fits(config, model, method) for method in knobs.methods(config))
+    if knobs.spreads(config):
+        # Where no policy is fitted for it, the network that is raced was not watched yet.
+        yield from [Job("observe", model)] * (seeds - knobs.fits(config, model, "fastvlm"))
 
 
 def _of_all(config: Config) -> Iterator[Job]:
@@ -53,6 +57,12 @@ def _of_all(config: Config) -> Iterator[Job]:
     figures = [name for name in FIGURES if drawn_if.get(name, True)]
     published = knobs.publishes(config)
     # What is published may be a judge's score; without a judge its table is empty.
-    optional = {"learning_curve": trained, "see": drawn, "judge": published or config.judge is not None, "published": published}
+    optional = {
+        "learning_curve": trained,
+        "see": drawn,
+        "seeds": knobs.spreads(config),
+        "judge": published or config.judge is not None,
+        "published": published,
+    }
     rules = [*COMMON, *(rule for rule, wanted in optional.items() if wanted), *(f"figure_{name}" for name in figures)]
     yield from map(Job, rules)

@@ -74,6 +74,16 @@ def test_distillation_leaves_training_alone():
     assert changed_by("distillation", generation_batch=99) == {"texts"}
 
 
+def test_more_seeds_reach_no_job_that_is_there_already():
+    assert changed_by("distillation", seeds=3) == set()
+    config = load_config({**SOURCE, "distillation": {**SOURCE["distillation"], "seeds": 3}})
+    assert knobs.network_seeds(config) == [CONFIG.seed, CONFIG.seed + 1, CONFIG.seed + 2]
+    told = [knobs.distill(config, "llava-small", "transformer", 1, seed) for seed in knobs.network_seeds(config)]
+    assert told[0] == knobs.distill(CONFIG, "llava-small", "transformer", 1)
+    assert [{**one, "seed": 0} for one in told] == [{**told[0], "seed": 0}] * 3 and len({one["seed"] for one in told}) == 3
+    assert (knobs.spreads(CONFIG), knobs.spreads(config)) == (False, True)
+
+
 def test_a_method_that_is_left_out_is_not_run():
     config = load_config({**SOURCE, "methods": {"baseline": {}, "ssd": {"exit_layers": [4]}}})
     assert knobs.methods(config) == ["baseline", "ssd"]

@@ -48,6 +48,7 @@ wildcard_constraints:
     model=one_of(CONFIG.models),
     method=one_of(METHODS),
     network="transformer|mlp",
+    seed="|-seed[0-9]+",
     exit_layer="[0-9]+",
     examples="[0-9]+",
     cell="[a-z0-9_-]+",
@@ -92,15 +93,25 @@ def model_files(wildcards):
     return [f"{model_folder(wildcards)}/{name}" for name in names]
 
 
+def seed_mark(seed):
+    """How the files of a network's seed are told apart; those of the network that is raced have no mark."""
+    return "" if seed == CONFIG.seed else f"-seed{seed}"
+
+
+def seed_of(wildcards):
+    return int(wildcards.seed.removeprefix("-seed") or CONFIG.seed)
+
+
 def imitation_networks(wildcards):
-    """The networks of all exit layers of FastVLM; none for a job of a method without them."""
+    """The networks of all exit layers of FastVLM, of the job's seed; none for a job of a method without them."""
     if wildcards.get("method", "fastvlm") not in IMITATING:
         return []
     exit_layers = knobs.exit_layers(CONFIG, wildcards.model, "fastvlm")
     return expand(
-        "{results}/imitation/{model}/{network}-exit{exit_layer}/network.safetensors",
+        "{results}/imitation/{model}/{network}-exit{exit_layer}{seed}/network.safetensors",
         results=RESULTS,
         model=wildcards.model,
+        seed=wildcards.get("seed", ""),
         network=CONFIG.methods.fastvlm.network if exit_layers else [],
         exit_layer=exit_layers,
     )
@@ -110,6 +121,29 @@ def searched_skips(wildcards):
     """What the search stage found for a model, for a job of a method that skips and for one of all methods."""
     wanted = [method for method in METHODS if method in SKIPPING and wildcards.get("method", method) == method]
     return [f"{RESULTS}/skips/{wildcards.model}/skips.json"] if wanted else []
+
+
+def of_each_seed(pattern):
+    """model -> its files of each seed of its imitation networks, exit layers within seeds."""
+    return {
+        model: expand(
+            f"{RESULTS}/{pattern}",
+            model=model,
+            seed=map(seed_mark, knobs.network_seeds(CONFIG)),
+            network=CONFIG.methods.fastvlm.network,
+            exit_layer=knobs.exit_layers(CONFIG, model, "fastvlm"),
+        )
+        for model in (CONFIG.models if knobs.spreads(CONFIG) else ())
+    }
+
+
+def flat(files):
+    return [file for of in files.values() for file in of]
+
+
+def named(files):
+    """'MODEL=FILE' for each file of each model."""
+    return [f"{model}={file}" for model, of in files.items() for file in of]
 
 
 def fitted_policies(wildcards):

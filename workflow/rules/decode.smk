@@ -64,16 +64,16 @@ rule cost:
 
 rule observe:
     message:
-        "Watching what {wildcards.method} drafts on validation of {wildcards.model}"
+        "Watching what {wildcards.method} drafts on validation of {wildcards.model}{wildcards.seed}"
     input:
         model=model_files,
         manifests=MANIFESTS,
         networks=imitation_networks,
         skips=searched_skips,
     output:
-        rows=f"{RESULTS}/observe/{{model}}/{{method}}.jsonl",
+        rows=f"{RESULTS}/observe/{{model}}/{{method}}{{seed}}.jsonl",
     log:
-        f"{LOGS}/observe/{{model}}-{{method}}.log",
+        f"{LOGS}/observe/{{model}}-{{method}}{{seed}}.log",
     params:
         folder=model_folder,
         manifests=lambda wildcards, input: each("--manifest", input.manifests),
@@ -94,7 +94,7 @@ rule fit:
     message:
         "Fitting the draft lengths of {wildcards.method} of {wildcards.model}"
     input:
-        observations=rules.observe.output.rows,
+        observations=f"{RESULTS}/observe/{{model}}/{{method}}.jsonl",
         cost=rules.cost.output.rows,
     output:
         policies=f"{RESULTS}/policies/{{model}}/{{method}}.json",

@@ -1,4 +1,4 @@
-"""Models -> imitation networks, one for each exit layer."""
+"""Models -> imitation networks, one for each exit layer and seed."""
 
 
 rule texts:
@@ -26,24 +26,24 @@ rule texts:
 
 rule distill:
     message:
-        "Distilling a {wildcards.network} for layer {wildcards.exit_layer} of {wildcards.model}"
+        "Distilling a {wildcards.network} for layer {wildcards.exit_layer} of {wildcards.model}{wildcards.seed}"
     input:
         model=model_files,
         manifests=MANIFESTS,
         texts=[rules.texts.output.rows] if CONFIG.distillation.text == "generated" else [],
     output:
-        network=f"{RESULTS}/imitation/{{model}}/{{network}}-exit{{exit_layer}}/network.safetensors",
-        card=f"{RESULTS}/imitation/{{model}}/{{network}}-exit{{exit_layer}}/card.json",
-        learning_curve=f"{RESULTS}/imitation/{{model}}/{{network}}-exit{{exit_layer}}/learning_curve.csv",
+        network=f"{RESULTS}/imitation/{{model}}/{{network}}-exit{{exit_layer}}{{seed}}/network.safetensors",
+        card=f"{RESULTS}/imitation/{{model}}/{{network}}-exit{{exit_layer}}{{seed}}/card.json",
+        learning_curve=f"{RESULTS}/imitation/{{model}}/{{network}}-exit{{exit_layer}}{{seed}}/learning_curve.csv",
     log:
-        f"{LOGS}/distill/{{model}}-{{network}}-exit{{exit_layer}}.log",
+        f"{LOGS}/distill/{{model}}-{{network}}-exit{{exit_layer}}{{seed}}.log",
     params:
         folder=model_folder,
         manifests=lambda wildcards, input: each("--manifest", input.manifests),
         texts=lambda wildcards, input: each("--texts", input.texts),
         output_folder=lambda wildcards, output: Path(output.card).parent,
         knobs=lambda wildcards: to_json(
-            knobs.distill(CONFIG, wildcards.model, wildcards.network, int(wildcards.exit_layer))
+            knobs.distill(CONFIG, wildcards.model, wildcards.network, int(wildcards.exit_layer), seed_of(wildcards))
         ),
         code=code_digest("fastvlm.imitation.distill"),
     threads: CONFIG.distillation.threads

@@ -7,6 +7,7 @@ SCORED = ["quality", "quality_by_tag", "ranking", "chance"]
 OPTIONAL = {
     "learning_curve": TRAINED,
     "seeing": DRAWN,
+    "network_seeds": knobs.spreads(CONFIG),
     "judged": CONFIG.judge,
     "published": knobs.publishes(CONFIG),
 }
@@ -151,6 +152,28 @@ rule see:
         runtime=10,
     shell:
         "(fastvlm see {params.rows} {params.manifests} --output {output.table:q}) 2>&1 | tee {log:q}"
+
+
+rule seeds:
+    message:
+        "Comparing imitation networks of several seeds"
+    input:
+        cards=flat(of_each_seed("imitation/{model}/{network}-exit{exit_layer}{seed}/card.json")),
+        observations=flat(of_each_seed("observe/{model}/fastvlm{seed}.jsonl")),
+    output:
+        table=table("network_seeds"),
+    log:
+        f"{LOGS}/seeds.log",
+    params:
+        experiment=CONFIG.experiment,
+        networks=each("--network", named(of_each_seed("imitation/{model}/{network}-exit{exit_layer}{seed}"))),
+        observations=each("--observations", named(of_each_seed("observe/{model}/fastvlm{seed}.jsonl"))),
+        code=code_digest("fastvlm.metrics.seeds"),
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    shell:
+        "(fastvlm seeds --experiment {params.experiment} {params.networks} {params.observations} --output {output.table:q}) 2>&1 | tee {log:q}"
 
 
 rule learning_curve:

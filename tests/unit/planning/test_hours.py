@@ -26,7 +26,8 @@ def test_jobs_of_a_hub_model():
     # One a method, for all datasets and splits.
     assert jobs[Job("decode", "known")] == 8
     assert jobs[Job("fetch", "known")] == jobs[Job("texts", "known")] == jobs[Job("search", "known")] == jobs[Job("cost", "known")] == 1
-    assert jobs[Job("distill", "known")] == 2
+    # Two exit layers and two seeds; SSD and the drafter that skips are watched too.
+    assert (jobs[Job("distill", "known")], jobs[Job("observe", "known")], jobs[Job("seeds")]) == (4, 4, 1)
     assert jobs[Job("see")] == 1
     assert not any(job.rule in ("pretrain", "learning_curve", "figure_learning_curve") for job in jobs)
 
@@ -49,6 +50,13 @@ def test_without_fastvlm_nothing_is_distilled():
 def test_a_search_needs_texts_too():
     jobs = list_jobs(experiment(methods={"baseline": {}, "draft-verify": {"trials": 3, "texts": 3, "most_skipped": 0.5}}))
     assert {"texts", "search", "observe", "fit"} <= {job.rule for job in jobs} and "distill" not in {job.rule for job in jobs}
+
+
+@pytest.mark.parametrize(("seeds", "policies", "watched"), [(1, [], 0), (3, [], 3), (3, ["confidence"], 5), (1, ["confidence"], 3)])
+def test_networks_of_more_seeds_are_distilled_and_watched(seeds, policies, watched):
+    config = experiment(distillation=SMOKE["distillation"] | {"seeds": seeds}, decoding=SMOKE["decoding"] | {"policies": policies})
+    jobs = Counter(list_jobs(config))
+    assert (jobs[Job("distill", "known")], jobs[Job("observe", "known")], jobs[Job("seeds")]) == (2 * seeds, watched, int(seeds > 1))
 
 
 def test_texts_decoded_of_an_example():
