@@ -232,6 +232,19 @@ def policies(
 
 
 @app.command()
+def gallery(
+    rows: Rows,
+    manifest: Manifests,
+    selection: Annotated[Path, typer.Option(help="selection.csv")],
+    output: Output,
+) -> None:
+    """Gather a few test pictures with FastVLM's texts, and where each token came from."""
+    from fastvlm.metrics.gallery import write_gallery
+
+    write_gallery(rows, manifest, selection, output)
+
+
+@app.command()
 def ceiling(
     knobs: Knobs,
     rows: Rows,

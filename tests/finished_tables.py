@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fastvlm.data.example import write_manifest
 from fastvlm.metrics.ceiling import write_ceiling
+from fastvlm.metrics.gallery import write_gallery
 from fastvlm.metrics.limits import write_limits
 from fastvlm.metrics.means import write_means
 from fastvlm.metrics.policies import write_policies
@@ -51,6 +52,12 @@ def write_finished(folder: Path, examples: int = 12) -> Path:
     write_limits(KNOBS, test, results / "selection.csv", results / "limits.csv")
     manifests = [write_stand_ins(folder / f"{dataset}.jsonl", tasks[dataset], examples) for dataset in DATASETS]
     write_means(KNOBS, test, manifests, results / "selection.csv", results)
+    write_gallery(
+        [path for path in test if path.parent.name in ("baseline", "fastvlm")],
+        manifests,
+        results / "selection.csv",
+        results / "gallery.json",
+    )
     curve = [
         {"experiment": "scenes", "model": "llava-small", "stage": stage, "step": step, "seconds": step * 0.5, "loss": 3 / (1 + step)}
         | {"learning_rate": 1e-3}

@@ -37,13 +37,14 @@ def decode_row(rng: random.Random, method: str, exit_layer: int | None, draft_le
         else sum(TOKEN * 1.1 * (drafted > 0) + TOKEN * (drafted == 0) + drafted * step for _, drafted, _ in ran)
     )
     drafts = draft_length is not None
+    spelt = {"pieces": [" a", " red", " circ", "le", ","] * (tokens // 5) + ["."] * (tokens % 5)} if method == "baseline" else {}
     return {
         "experiment": "scenes", "model": "llava-small", "dataset": "scenes-caption", "split": "test", "method": method,
         "policy": "fixed" if drafts else "", "exit_layer": exit_layer, "draft_length": draft_length,
         "example": "test-0", "text": "A small red circle at the top.", "output_tokens": tokens, "prompt_tokens": 21,
         "equal_to_baseline": True, "first_difference": None, "logit_gap": None, "dtype": "float32", "passes": ran,
         "prefill_seconds": PREFILL, "decode_seconds": spent * noise, "baseline_decode_seconds": plain, "baseline_prefill_seconds": PREFILL,
-    } | fields  # fmt: skip
+    } | spelt | fields  # fmt: skip
 
 
 GRID = {

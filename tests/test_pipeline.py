@@ -30,7 +30,20 @@ TIMED = re.compile("seconds|speedup|per_second|verdict")
 FITTED = ("confidence", "context", "goodput")
 # Which setting is fastest is itself a timing, and so is what is shown at that setting alone.
 FOLLOWS_TIME = {"selection.csv", "policies.csv", "ceiling.csv", "comparison.csv", "limits.csv", "geometric_means.csv", "ranks.csv"}
-FOLLOWS_DECODING = {"decode", "select", "tables", "quality", "compare", "limits", "means", "policies", "ceiling", "headline", "all"}
+FOLLOWS_DECODING = {
+    "decode",
+    "select",
+    "tables",
+    "quality",
+    "compare",
+    "limits",
+    "means",
+    "gallery",
+    "policies",
+    "ceiling",
+    "headline",
+    "all",
+}
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +77,7 @@ def test_every_table_and_figure_is_there(projects):
         "network_seeds",
     }
     figures = [path for path in (projects[0] / "figures/smoke").iterdir() if path.stem != "ablations"]
-    assert len(figures) == 16 and all(path.stat().st_size > 1000 for path in figures)
+    assert len(figures) == 18 and all(path.stat().st_size > 1000 for path in figures)
     assert (results / "headline.json").is_file()
     assert not list(projects[0].glob("results/**/*.partial"))
 

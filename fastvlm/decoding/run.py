@@ -18,6 +18,7 @@ from fastvlm.decoding.choice import choice_of
 from fastvlm.decoding.compare import compete, outcome
 from fastvlm.decoding.contenders import Contender
 from fastvlm.decoding.drafters import Drafter
+from fastvlm.decoding.pieces import pieces
 from fastvlm.decoding.replay import Replay
 from fastvlm.decoding.stopwatch import timed
 from fastvlm.decoding.units import Units
@@ -123,4 +124,6 @@ def measure(
         said = None if sampling else Replay(target, inputs, traces[0].tokens)
         for setting, trace, decode_seconds in zip(settings, traces[1:], seconds[1:], strict=True):
             timing = {"prefill_seconds": prefill_seconds, "decode_seconds": decode_seconds, "baseline_decode_seconds": seconds[0]}
-            yield shared | setting | outcome(target, trace, said) | timing
+            # Once an example: the other texts are the same.
+            spelt = {} if setting["exit_layer"] or setting["draft_length"] else {"pieces": pieces(target.to_text, trace.tokens)}
+            yield shared | setting | outcome(target, trace, said) | spelt | timing

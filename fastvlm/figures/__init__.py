@@ -16,6 +16,7 @@ FIGURES = (
     "draft_length_by_context",
     "predicted_speedup",
     "learning_curve",
+    "gallery",
 )
 ON_REQUEST = ("ablations",)  # of targets of their own, which the experiment does without
 

@@ -53,7 +53,12 @@ def _of_all(config: Config) -> Iterator[Job]:
     trained = any(model.source == "train" for model in config.models.values())
     drawn = any(dataset.source == "scenes" for dataset in config.datasets.values())
     methods = knobs.methods(config)
-    drawn_if = {"learning_curve": trained, "draft_length_by_context": "fastvlm" in methods, "predicted_speedup": set(FITTED) & set(methods)}
+    drawn_if = {
+        "learning_curve": trained,
+        "draft_length_by_context": "fastvlm" in methods,
+        "gallery": "fastvlm" in methods,
+        "predicted_speedup": set(FITTED) & set(methods),
+    }
     figures = [name for name in FIGURES if drawn_if.get(name, True)]
     published = knobs.publishes(config)
     # What is published may be a judge's score; without a judge its table is empty.
@@ -61,6 +66,7 @@ def _of_all(config: Config) -> Iterator[Job]:
         "learning_curve": trained,
         "see": drawn,
         "seeds": knobs.spreads(config),
+        "gallery": "fastvlm" in methods,
         "judge": published or config.judge is not None,
         "published": published,
     }

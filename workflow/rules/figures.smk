@@ -7,6 +7,7 @@ FIGURE_TABLES = {
     "accepted_length": ["accepted_length", "selection"],
     "limits": ["limits", "quality"],
     **({"draft_length_by_context": ["draft_length_by_context", "selection"]} if "fastvlm" in METHODS else {}),
+    **({"gallery": ["gallery.json"]} if "fastvlm" in METHODS else {}),
     **({"predicted_speedup": ["ceiling"]} if set(FITTED) & set(METHODS) else {}),
     **({"learning_curve": ["learning_curve"]} if TRAINED else {}),
 }
@@ -19,7 +20,7 @@ for figure, tables in FIGURE_TABLES.items():
         message:
             f"Drawing {figure}"
         input:
-            tables=[f"{RESULTS}/{table}.csv" for table in tables],
+            tables=[f"{RESULTS}/{table}" if "." in table else f"{RESULTS}/{table}.csv" for table in tables],
         output:
             png=report(f"{FIGURES}/{figure}.png", caption=f"../report/{figure}.rst", category="Figures"),
             pdf=f"{FIGURES}/{figure}.pdf",

@@ -109,6 +109,28 @@ rule policies:
         "(fastvlm policies --knobs {params.knobs:q} {params.rows} --selection {input.selection:q} --output {output.table:q}) 2>&1 | tee {log:q}"
 
 
+rule gallery:
+    message:
+        "Gathering pictures and what FastVLM says of them, token by token"
+    input:
+        rows=decode_rows(["baseline", "fastvlm"]),
+        manifests=MANIFESTS,
+        selection=rules.select.output.selection,
+    output:
+        gallery=f"{RESULTS}/gallery.json",
+    log:
+        f"{LOGS}/gallery.log",
+    params:
+        rows=lambda wildcards, input: each("--rows", input.rows),
+        manifests=lambda wildcards, input: each("--manifest", input.manifests),
+        code=code_digest("fastvlm.metrics.gallery"),
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    shell:
+        "(fastvlm gallery {params.rows} {params.manifests} --selection {input.selection:q} --output {output.gallery:q}) 2>&1 | tee {log:q}"
+
+
 rule ceiling:
     message:
         "Comparing speed-ups with what could be"

@@ -57,6 +57,7 @@ def test_one_row_an_example_exit_layer_and_draft_length(tmp_path, checkpoint, ma
     assert all(row["equal_to_baseline"] and row["first_difference"] is None for row in rows)
     assert all(row["decode_seconds"] > 0 and row["prefill_seconds"] == row["baseline_prefill_seconds"] > 0 for row in rows)
     assert {(row["policy"], row["dtype"], row["logit_gap"]) for row in rows} == {("fixed", "float32", None)}
+    assert not any("pieces" in row for row in rows)
 
 
 @pytest.mark.parametrize("method", ["baseline", "generate"])
@@ -65,6 +66,10 @@ def test_methods_without_drafts(tmp_path, checkpoint, manifest, method):
     assert [(row["exit_layer"], row["draft_length"], row["policy"]) for row in rows] == [(None, None, "")] * 3
     assert all(row["equal_to_baseline"] for row in rows)
     assert all(len(row["passes"]) == (row["output_tokens"] - 1 if method == "baseline" else 0) for row in rows)
+    # The text by token stands once, with plain decoding.
+    spelt = [row for row in rows if "pieces" in row]
+    assert len(spelt) == (len(rows) if method == "baseline" else 0)
+    assert all("".join(row["pieces"]) == row["text"] and len(row["pieces"]) == row["output_tokens"] for row in spelt)
 
 
 def test_fastvlm_is_lossless_and_needs_the_networks_it_was_configured_with(tmp_path, checkpoint, manifest, imitation):
