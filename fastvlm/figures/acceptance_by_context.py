@@ -38,7 +38,8 @@ def _panel(axis: Axes, records: Sequence[Record], colours: dict[str, str]) -> No
         axis.errorbar(*_points(enough, aside), label=method, linestyle=lines[method], elinewidth=1, **style)
         if few:
             axis.errorbar(*_points(few, aside), linestyle="none", markerfacecolor="white", elinewidth=0.6, **style)
-            axis.plot([], [], "o", color=GREY, markerfacecolor="white", label=f"hollow: fewer than {FEW} drafts")
+    if any(record["drafted"] < FEW for record in records):
+        axis.plot([], [], "o", color=GREY, markerfacecolor="white", label=f"hollow: fewer than {FEW} drafts")
     axis.set_xlabel(f"context length (tokens, in bins of {width})")
     axis.xaxis.set_major_locator(MaxNLocator(7, integer=True))
     axis.set_ylim(-0.03, 1.03)

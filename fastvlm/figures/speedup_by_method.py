@@ -19,7 +19,7 @@ WIDTH = 0.38
 def figure(tables: Path) -> Figure:
     """Reads `speedup.csv` and `selection.csv`."""
     records = keep_selected(read_table(tables / "speedup.csv", *SPANS), read_selection(tables / "selection.csv"))
-    return figure_by_place(records, f"speed-up by method{AT_SELECTED}", "speed-up\n(times plain decoding)", _panel)
+    return figure_by_place(records, f"speed-up by method{AT_SELECTED}", "speed-up\n(times plain decoding)", _panel, taller=0.5)
 
 
 def _panel(axis: Axes, records: Sequence[Record], colours: dict[str, str]) -> None:
@@ -31,7 +31,7 @@ def _panel(axis: Axes, records: Sequence[Record], colours: dict[str, str]) -> No
                 axis.bar(at + side, record[span], WIDTH, color=colours[record["method"]], hatch=hatch, edgecolor="white", linewidth=0.5)
                 _interval(axis, at + side, record, span)
     axis.axhline(1, color=BLACK, linewidth=0.9, linestyle="--", label="plain decoding (1.0)")
-    axis.set_xticks(range(len(records)), [_tick(record) for record in records], fontsize=6.5)
+    axis.set_xticks(range(len(records)), [_tick(record) for record in records], fontsize=6.5, rotation=90)
     axis.grid(axis="x", visible=False)
     axis.margins(y=0.16)
 
@@ -45,4 +45,4 @@ def _interval(axis: Axes, x: float, record: Record, span: str) -> None:
 
 
 def _tick(record: Record) -> str:
-    return "\n".join([record["method"].replace("-", "-\n"), *setting(record)])
+    return "\n".join(part for part in (record["method"], ", ".join(setting(record))) if part)

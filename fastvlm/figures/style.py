@@ -1,10 +1,11 @@
-"""How every figure looks: Okabe-Ito colours, told apart in grey by marker, line and hatch; the same bytes for the same table."""
+"""How every figure looks: colours for the colour-blind (Okabe-Ito), marker and line for grey; the same bytes for the same table."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import fill
 from typing import Literal
 
 import matplotlib
@@ -20,12 +21,25 @@ Panel = Callable[[Axes, Sequence[Record], dict[str, str]], None]
 
 BLUE, VERMILION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
 PURPLE, SKY, BLACK, GREY = "#CC79A7", "#56B4E9", "#000000", "#767676"
-METHOD_COLOURS = {"baseline": GREY, "generate": GREEN, "ssd": VERMILION, "fastvlm": BLUE}
+WINE, OLIVE = "#882255", "#999933"  # of Paul Tol's muted scheme, which goes with the others
+METHOD_COLOURS = {
+    "baseline": GREY,
+    "generate": GREEN,
+    "ssd": VERMILION,
+    "ssd-joint": WINE,
+    "layerskip": PURPLE,
+    "draft-verify": ORANGE,
+    "exit-only": SKY,
+    "prompt-lookup": OLIVE,
+    "fastvlm": BLUE,
+    "oracle": BLACK,
+}
 OTHER_COLOURS = (ORANGE, PURPLE, SKY, BLACK)
 MARKERS = "osD^vPX*"
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
-HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "++++")
 PANEL = (3.9, 2.9)
+NO_BREAK = "\u00a0"
+SETTINGS_WIDTH, SETTINGS_SIZE = 62, 7.5  # letters in a line above a panel, and their size in points
 AT_SELECTED = "\n(each method at the setting chosen on validation)"
 SETTINGS = {
     "font.family": "DejaVu Sans",
@@ -64,30 +78,48 @@ def save(figure: Figure, output: Path) -> None:
         figure.savefig(partial, format="pdf", metadata={"CreationDate": None})
 
 
-def panels(rows: int, columns: int, title: str, *, share: Literal["row", "none"] = "row") -> tuple[Figure, list[list[Axes]]]:
-    """A figure with a grid of panels, [rows][columns], under one title; the panels of a row share their y axis unless told otherwise."""
+def panels(
+    rows: int, columns: int, title: str, *, share: Literal["row", "none"] = "row", taller: float = 0
+) -> tuple[Figure, list[list[Axes]]]:
+    """A figure with a grid of panels, [rows][columns], under one title; the panels of a row share their y axis unless told otherwise.
+
+    `taller`: inches that a panel's labels need beyond the usual.
+    """
     # One panel alone is made wider, or the title and the legend would not fit above and below it.
-    figure = Figure(figsize=(max(PANEL[0] * columns, 6.4), PANEL[1] * rows + 0.9))
+    figure = Figure(figsize=(max(PANEL[0] * columns, 6.4), (PANEL[1] + taller) * rows + 0.9))
     FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=10.5, fontweight="bold")
     return figure, figure.subplots(rows, columns, squeeze=False, sharey=share).tolist()
 
 
 def figure_by_place(
-    records: Sequence[Record], title: str, ylabel: str, panel: Panel, *, legend_columns: int = 4, selected: bool = False, zero: bool = False
+    records: Sequence[Record],
+    title: str,
+    ylabel: str,
+    panel: Panel,
+    *,
+    legend_columns: int = 4,
+    selected: bool = False,
+    zero: bool = False,
+    taller: float = 0,
 ) -> Figure:
     """A row of panels for each model, one for each dataset, drawn by `panel(axis, its records, colour of each method)`.
 
-    `selected`: the records are those of one setting a method, which the panel's title names; `zero`: y begins at 0.
+    `selected`: the records are those of one setting a method, which the panel's title names; `zero`: y begins at 0;
+    `taller`: inches that a panel's labels need beyond the usual.
     """
     models, datasets = places(records)
     colours = method_colours(records)
-    drawn, grid = panels(len(models), len(datasets), f"Experiment {records[0]['experiment']}: {title}")
+    inside = {(m, d): [r for r in records if (r["model"], r["dataset"]) == (m, d)] for m in models for d in datasets}
+    if selected:
+        taller += 0.13 * max(settings(here).count("\n") for here in inside.values())
+    drawn, grid = panels(len(models), len(datasets), f"Experiment {records[0]['experiment']}: {title}", taller=taller)
     for model, axes in zip(models, grid, strict=True):
         for dataset, axis in zip(datasets, axes, strict=True):
-            here = [record for record in records if (record["model"], record["dataset"]) == (model, dataset)]
+            here = inside[model, dataset]
             panel(axis, here, colours)
-            axis.set_title(place_title(model, dataset, here) + (f"\n{settings(here)}" if selected else ""))
+            name = place_title(model, dataset, here)
+            axis.set_title(f"{name}\n{settings(here)}" if selected else name, fontsize=SETTINGS_SIZE if selected else None)
         axes[0].set_ylabel(ylabel)
     if zero:
         from_zero(grid)
@@ -134,9 +166,11 @@ def shared_legend(figure: Figure, axes: Sequence[Axes], *, columns: int = 4) -> 
 
 
 def settings(records: Sequence[Record]) -> str:
-    """'ssd: exit 4, K = 2; fastvlm: exit 1, K = 8': the methods that draft, each at its setting."""
+    """'ssd: exit 4, K = 2; fastvlm: exit 1, K = 8': the methods that draft, each at its setting, in lines that fit above a panel."""
     drafting = {record["method"]: record for record in records if record["draft_length"] is not None}
-    return "; ".join(f"{method}: {', '.join(setting(record))}" for method, record in drafting.items())
+    said = [f"{method}: {', '.join(setting(record))}" for method, record in drafting.items()]
+    # Lines break between methods only.
+    return fill("; ".join(part.replace(" ", NO_BREAK) for part in said), SETTINGS_WIDTH, break_on_hyphens=False).replace(NO_BREAK, " ")
 
 
 def setting(record: Record) -> list[str]:

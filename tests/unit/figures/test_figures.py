@@ -4,8 +4,9 @@ import pytest
 from matplotlib.container import ErrorbarContainer
 from PIL import Image
 
+from fastvlm.config import Methods
 from fastvlm.errors import UserError
-from fastvlm.figures import FIGURES, acceptance_by_context, accepted_length, draw, limits, speedup_by_draft_length, speedup_by_method
+from fastvlm.figures import FIGURES, acceptance_by_context, accepted_length, draw, limits, speedup_by_draft_length, speedup_by_method, style
 from fastvlm.selection import keep_selected, read_selection
 from fastvlm.table_file import read_table, write_table
 from tests.finished_tables import write_finished
@@ -100,9 +101,27 @@ def test_lines_of_the_limits_are_the_table_s_and_one_word_answers_are_ringed(fin
     assert ticks == [f"{record['tokens_low']}\u2013{record['tokens_high']}\nn={record['examples']}" for record in pooled]
 
 
-def test_shares_of_accepted_lengths_sum_to_all_passes(finished):
-    for axis in accepted_length.figure(finished).axes:
-        assert sum(patch.get_height() for patch in axis.patches) == pytest.approx(200)
+def test_shares_of_accepted_lengths_are_the_table_s_and_fall_from_all_passes(finished):
+    records = [record for record in selected(finished, "accepted_length", "scenes-caption") if record["method"] == "fastvlm"]
+    passes = sum(record["passes"] for record in records)
+    lines = {line.get_label(): list(line.get_ydata()) for line in accepted_length.figure(finished).axes[0].lines}
+    for least, share in enumerate(lines["fastvlm"]):
+        assert share == pytest.approx(100 * sum(r["passes"] for r in records if r["accepted"] >= least) / passes)
+    for shares in lines.values():
+        assert shares[0] == pytest.approx(100) and shares == sorted(shares, reverse=True)
+
+
+def test_every_method_has_a_colour_of_its_own():
+    assert len(set(style.METHOD_COLOURS.values())) == len(style.METHOD_COLOURS)
+    known = {field.alias or name for name, field in Methods.model_fields.items()}
+    assert known <= set(style.METHOD_COLOURS)
+
+
+def test_settings_of_many_methods_fit_above_a_panel():
+    records = [{"method": f"a-method-{n}", "policy": "fixed", "exit_layer": 12, "draft_length": 12} for n in range(9)]
+    lines = style.settings(records).split("\n")
+    assert len(lines) > 1 and max(map(len, lines)) <= style.SETTINGS_WIDTH
+    assert "\n".join(lines).count("exit 12, K = 12") == 9
 
 
 def test_methods_differ_in_grey_too(finished):
