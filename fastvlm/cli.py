@@ -87,6 +87,14 @@ def search(knobs: Knobs, model: Model, manifest: Manifests, output: Output, text
 
 
 @app.command()
+def finetune(knobs: Knobs, model: Model, manifest: Manifests, output: Output) -> None:
+    """Fine-tune a checkpoint so that its early exits speak; resumes from its last checkpoint."""
+    from fastvlm.finetuning.finetune import finetune as train
+
+    train(_parse(knobs), model, manifest, output)
+
+
+@app.command()
 def decode(
     knobs: Knobs,
     model: Model,

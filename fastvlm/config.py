@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 from fastvlm.config_datasets import Dataset
 from fastvlm.config_distillation import Ablations, Distillation
 from fastvlm.config_errors import in_one_line
+from fastvlm.config_finetuning import EarlyExit, LayerSkip, SsdJoint
 from fastvlm.config_judge import Judge
 from fastvlm.config_models import Model, TrainedModel
 from fastvlm.config_types import Ascending, Count, Device, Dtype, Knobs, Name, Network, Steps, as_tuple
@@ -23,12 +24,6 @@ COLDEST = 1e-6  # temperature; far below it there is no room in float32
 
 class NoKnobs(Knobs):
     """A method without knobs."""
-
-
-class EarlyExit(Knobs):
-    """Plain self-speculative decoding: drafts come from the bare hidden state of a layer."""
-
-    exit_layers: Ascending = Field(description="decoder layers that the drafter runs; each is tried, validation picks one")
 
 
 class Imitation(EarlyExit):
@@ -54,6 +49,8 @@ class Methods(Knobs):
     baseline: NoKnobs = Field(description="plain decoding, measured against itself")
     generate: NoKnobs | None = Field(default=None, description="transformers' own generate, for reference")
     ssd: EarlyExit | None = None
+    ssd_joint: SsdJoint | None = Field(default=None, alias="ssd-joint")
+    layerskip: LayerSkip | None = None
     exit_only: NoKnobs | None = Field(default=None, alias="exit-only", description="FastVLM's drafts, never verified: lossy")
     prompt_lookup: NoKnobs | None = Field(default=None, alias="prompt-lookup", description="drafts what followed the same words before")
     draft_verify: DraftVerify | None = Field(default=None, alias="draft-verify", description="drafts with the model, sublayers skipped")

@@ -119,6 +119,8 @@ class ExitLayers(Knobs):
     """Exit layers of one model, where its depth asks for others than those of `methods`; a method left out keeps its own."""
 
     ssd: Ascending | None = Field(default=None, description="decoder layers that plain self-speculation runs")
+    ssd_joint: Ascending | None = Field(default=None, alias="ssd-joint", description="decoder layers that SSD on its own backbone runs")
+    layerskip: Ascending | None = Field(default=None, description="decoder layers that LayerSkip runs")
     fastvlm: Ascending | None = Field(default=None, description="decoder layers that FastVLM runs")
 
 

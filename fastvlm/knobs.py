@@ -6,7 +6,7 @@ from typing import Any
 
 from fastvlm.config import Config
 from fastvlm.config_types import Knobs
-from fastvlm.methods import DRAFTING, EXITING, FITTED, IMITATING, TUNED
+from fastvlm.methods import BARE, DRAFTING, EXITING, FITTED, IMITATING, RETRAINED, TUNED
 
 # The benchmarks of which `metrics/published.yaml` knows scores.
 PUBLISHED = ("coco", "nocaps", "mm-vet", "llava-wild", "vqav2")
@@ -27,7 +27,7 @@ def exit_layers(config: Config, model: str, method: str) -> list[int]:
         return []
     method = "fastvlm" if method in IMITATING else method
     own = getattr(config.models[model], "exit_layers", None)
-    return list(getattr(own, method, None) or config.methods.configured()[method].exit_layers)
+    return list(getattr(own, method.replace("-", "_"), None) or config.methods.configured()[method].exit_layers)
 
 
 def arithmetic(config: Config, model: str) -> dict[str, str]:
@@ -90,6 +90,21 @@ def search(config: Config, model: str) -> dict[str, Any]:
     }
 
 
+def retrained_methods(config: Config) -> list[str]:
+    return [name for name in methods(config) if name in RETRAINED]
+
+
+def finetune(config: Config, model: str, method: str) -> dict[str, Any]:
+    """LayerSkip teaches all layers, so that its exit layers are no concern of its training. Without adapters all is float32."""
+    told = _plain(config.methods.configured()[method], exclude={"exit_layers"})
+    if method == "ssd-joint":
+        told["exit_layers"] = exit_layers(config, model, method)
+    if config.models[model].source == "train":
+        told["training"]["lora"] = None
+    how = arithmetic(config, model) | ({} if told["training"]["lora"] else {"dtype": "float32"})
+    return {"name": model, "method": method, "seed": config.seed, **how, **told}
+
+
 def decode(config: Config, model: str, method: str) -> dict[str, Any]:
     """`max_new_tokens` is a list in the order of the manifests. On validation only methods with a setting to choose are decoded."""
     return {
@@ -144,7 +159,7 @@ def cost(config: Config, model: str) -> dict[str, Any]:
     return {
         "model": model,
         **arithmetic(config, model),
-        "exit_layers": {method: exit_layers(config, model, method) for method in ("ssd", "fastvlm")},
+        "exit_layers": {method: exit_layers(config, model, method) for method in (*BARE, "fastvlm")},
         "longest_draft": max(config.decoding.draft_lengths),
         "threads": config.decoding.threads,
     }

@@ -1,11 +1,14 @@
 """What more than one stage must know of each method."""
 
-EXITING = ("ssd", "exit-only", "fastvlm", "oracle")  # leave the decoder at a layer: one setting an exit layer at least
-DRAFTING = ("ssd", "prompt-lookup", "draft-verify", "fastvlm", "oracle")  # draft and verify
-TUNED = ("ssd", "exit-only", "prompt-lookup", "draft-verify", "fastvlm", "oracle")  # have settings, of which validation chooses one
+# Leave the decoder at a layer: one setting an exit layer at least.
+EXITING = ("ssd", "ssd-joint", "layerskip", "exit-only", "fastvlm", "oracle")
+DRAFTING = ("ssd", "ssd-joint", "layerskip", "prompt-lookup", "draft-verify", "fastvlm", "oracle")  # draft and verify
+TUNED = (*DRAFTING, "exit-only")  # have settings, of which validation chooses one
 IMITATING = ("exit-only", "fastvlm", "oracle")  # need an imitation network
 SKIPPING = ("draft-verify",)  # need a search for the sublayers that they skip
-FITTED = ("ssd", "draft-verify", "fastvlm")  # say how sure they are of a draft, so that policies can be fitted
+RETRAINED = ("ssd-joint", "layerskip")  # have a backbone of their own, fine-tuned from the model's, whose plain decoding they are held to
+BARE = ("ssd", *RETRAINED)  # take the state of the exit layer as it is
+FITTED = (*BARE, "draft-verify", "fastvlm")  # say how sure they are of a draft, so that policies can be fitted
 BESIDE = ("baseline", "generate", "oracle")  # stand beside the methods, for reference, and are not ranked among them
 LOSSY = ("exit-only",)  # do not claim the text of plain decoding
 
@@ -14,7 +17,8 @@ def claim(method: str, *, drawn: bool = False) -> str:
     """What a method claims of its texts, as tables say it; `drawn` texts are plain decoding's in distribution, not one by one."""
     if method in LOSSY:
         return "lossy"
-    return "equal in distribution" if drawn else "lossless"
+    kept = "equal in distribution" if drawn else "lossless"
+    return f"{kept}, own backbone" if method in RETRAINED else kept
 
 
 def most_skipped(share: float, layers: int) -> int:

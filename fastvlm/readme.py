@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fastvlm.methods import competes
+from fastvlm.methods import RETRAINED, competes
 from fastvlm.table_file import Record, read_table
 
 OURS = "fastvlm"
@@ -90,7 +90,10 @@ def _remarks(datasets: dict[str, Any]) -> list[str]:
     said += [
         f"Texts of `{name}` that are plain decoding's: {', '.join(shares)}; those of all others are." for name, shares in other.items()
     ]
-    return [" ".join(said if other else [*said, _of_all_texts(datasets)])]
+    said += [] if other else [_of_all_texts(datasets)]
+    own = [f"`{name}`" for name in RETRAINED if any(name in place["methods"] for place in datasets.values())]
+    said += [f"For {' and '.join(own)} plain decoding is that of the method's own backbone."] if own else []
+    return [" ".join(said)]
 
 
 def _of_all_texts(datasets: dict[str, Any]) -> str:

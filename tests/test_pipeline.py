@@ -17,6 +17,7 @@ from fastvlm.decoding.drafters import EarlyExit
 from fastvlm.decoding.policies import Fixed
 from fastvlm.decoding.skipping import load_skips
 from fastvlm.imitation.store import load_drafter
+from fastvlm.methods import DRAFTING, TUNED
 from fastvlm.models.load import load_target
 from fastvlm.rows import read_rows
 from fastvlm.tables import COLUMNS
@@ -66,6 +67,7 @@ def test_every_table_and_figure_is_there(projects):
         "seeing",
         "quality",
         "quality_by_tag",
+        "quality_change",
         "ranking",
         "chance",
         "comparison",
@@ -84,19 +86,11 @@ def test_every_table_and_figure_is_there(projects):
 
 def test_greedy_texts_are_equal_to_the_baseline(projects):
     rows = read_table(projects[0] / RESULTS / "speedup.csv")
-    assert {row["method"] for row in rows} == {
-        "baseline",
-        "generate",
-        "ssd",
-        "exit-only",
-        "prompt-lookup",
-        "draft-verify",
-        "fastvlm",
-        "oracle",
-    }
+    assert {row["method"] for row in rows} == {"baseline", "generate", *TUNED}
     assert {row["method"] for row in rows if row["claim"] == "lossy"} == {"exit-only"}
-    assert {float(row["equal_to_baseline"]) for row in rows if row["claim"] == "lossless"} == {1.0}
-    assert {row["policy"] for row in rows if row["method"] in ("ssd", "draft-verify", "fastvlm")} == {"fixed", *FITTED}
+    assert {row["method"] for row in rows if row["claim"] == "lossless, own backbone"} == {"ssd-joint", "layerskip"}
+    assert {float(row["equal_to_baseline"]) for row in rows if row["claim"] != "lossy"} == {1.0}
+    assert {row["policy"] for row in rows if row["method"] in ("ssd", "ssd-joint", "draft-verify", "fastvlm")} == {"fixed", *FITTED}
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -136,7 +130,7 @@ def test_one_more_draft_length_runs_decoding_and_what_follows(projects):
     rules = planned(projects[0], "longer.yaml")
     assert {rule for rule in rules if not rule.startswith("figure_")} == FOLLOWS_DECODING
     # Three models, methods that draft; baseline, generate and exit-only know no draft length.
-    assert rules["decode"] == 3 * 5
+    assert rules["decode"] == 3 * len(DRAFTING)
 
 
 def test_one_seed_gives_the_same_bytes_but_for_timings(projects):
@@ -147,8 +141,9 @@ def test_one_seed_gives_the_same_bytes_but_for_timings(projects):
         if name not in FOLLOWS_TIME:
             assert untimed(first / name) == untimed(second / name), name
     for model in MODELS:
-        for path in ("model.safetensors", "tokenizer.json"):
-            assert (first / "models" / model / path).read_bytes() == (second / "models" / model / path).read_bytes()
+        for folder in (f"models/{model}", f"finetuned/{model}/ssd-joint", f"finetuned/{model}/layerskip"):
+            for path in ("model.safetensors", "tokenizer.json"):
+                assert (first / folder / path).read_bytes() == (second / folder / path).read_bytes()
         for path in ("skips.json", "trials.csv"):
             assert (first / "skips" / model / path).read_bytes() == (second / "skips" / model / path).read_bytes()
 
@@ -159,9 +154,10 @@ def test_one_seed_gives_the_same_bytes_but_for_timings(projects):
         ("models/llava-tiny/model.safetensors", "models/llava-tiny/.checkpoint/state.pt"),
         ("skips/llava-tiny/skips.json", "skips/llava-tiny/.checkpoint/trials.jsonl"),
         ("imitation/llava-tiny/transformer-exit1/network.safetensors", "imitation/llava-tiny/transformer-exit1/.checkpoint/state.pt"),
+        ("finetuned/llava-tiny/ssd-joint/model.safetensors", "finetuned/llava-tiny/ssd-joint/.checkpoint/state.pt"),
         ("decode/llava-tiny/ssd/scenes-caption.jsonl", "decode/llava-tiny/ssd/.finished/.scenes-caption-*.partial"),
     ],
-    ids=["training", "searching", "distilling", "decoding"],
+    ids=["training", "searching", "distilling", "fine-tuning", "decoding"],
 )
 def test_a_stage_killed_in_the_middle_goes_on_to_the_same_result(projects, target, sign):
     """SIGKILL once there is something to lose: what has its final name is whole, and the next run ends where an undisturbed one does."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fastvlm.errors import UserError
-from fastvlm.metrics import ranking, scores
+from fastvlm.metrics import change, ranking, scores
 from fastvlm.metrics.speed import SPEEDS
 from fastvlm.metrics.verdicts import compare, interval_of
 from fastvlm.selection import choice, keep_selected, read_selection
@@ -27,18 +27,18 @@ COLUMNS = (
     "claim",
     *DRAFTED,
     "equal_to_baseline",
+    *change.CHANGE,
     *CHANCE,
     *SCORES,
     *RANKED,
 )
-# What a dataset is judged by against chance: the first of these that its texts have.
-MAIN_SCORES = ("vqa_accuracy", "answer_right", "cider")
 
 
 def write_comparison(tables: Path, output: Path) -> None:
     """Write `comparison.csv` from the finished tables in the folder `tables`.
 
-    Scores of ranked candidates and of chance stand in plain decoding's line alone, as no method changes them.
+    Scores of ranked candidates and of chance stand in plain decoding's line alone, as no method changes them; the change of the main
+    score against plain decoding's is empty where a method keeps that text by law.
     Raises `UserError` where a table, or a selected setting's line in it, is missing.
     """
     chosen = keep_selected(
@@ -46,6 +46,7 @@ def write_comparison(tables: Path, output: Path) -> None:
     )
     drafts = {choice(record): record for record in read_table(tables / "acceptance.csv", *DRAFTED)}
     texts = {choice(record): record for record in read_table(tables / "quality.csv", "task", *scores.COLUMNS)}
+    changes = {choice(record): record for record in read_table(tables / "quality_change.csv", *change.CHANGE)}
     ranks = {_place(record): record for record in read_table(tables / "ranking.csv", *ranking.COLUMNS)}
     blind = {record["dataset"]: record for record in read_table(tables / "chance.csv", *scores.COLUMNS)}
     lines = []
@@ -53,6 +54,7 @@ def write_comparison(tables: Path, output: Path) -> None:
         if choice(record) not in texts:
             raise UserError(f"quality.csv: no line for {'/'.join(choice(record)[:3])} at the selected setting; run the quality stage again")
         line = _line(record, drafts.get(choice(record), {}), texts[choice(record)])
+        line |= _take(change.CHANGE, changes.get(choice(record), {}))
         if record["method"] == "baseline":
             line |= _take(RANKED, ranks.get(_place(record), {})) | _against_chance(line, blind.get(record["dataset"]))
         lines.append(line)
@@ -69,7 +71,7 @@ def _line(speed: Record, drafts: Record, texts: Record) -> Record:
 
 
 def _against_chance(line: Record, blind: Record | None) -> Record:
-    name = next((name for name in MAIN_SCORES if line[name] is not None), None)
+    name = next((name for name in scores.MAIN_SCORES if line[name] is not None), None)
     if name is None or blind is None:
         return {"chance_metric": name}
     said = compare(interval_of(line, name), interval_of(blind, name), (line["model"], "chance"))

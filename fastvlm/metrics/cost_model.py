@@ -15,6 +15,7 @@ from fastvlm.decoding.drafters import Drafter, EarlyExit, confidence
 from fastvlm.decoding.skipping import load_skips
 from fastvlm.decoding.stopwatch import timed
 from fastvlm.imitation.store import load_drafter, read_card
+from fastvlm.methods import BARE
 from fastvlm.models.load import load_target
 from fastvlm.models.target import Prefix, Target
 from fastvlm.progress import progress
@@ -35,6 +36,7 @@ def measure(
     seconds, one an example, each the median of some repeats. A draft step is what drafting one more token takes: embedding, n layers, the
     imitation network, head, choice. A start is what the first step of a text takes longer, as the network reads the prompt with it; a look
     is what a policy that watches takes more, to learn how likely the draft is.
+    A backbone that was fine-tuned runs the same operations on weights of the same shapes, so that what it costs is measured on `model` too.
     """
     torch.set_num_threads(knobs["threads"])
     target = load_target(model, knobs)
@@ -85,8 +87,9 @@ def full_state(target: Target, prefix: Prefix) -> torch.Tensor:
 
 def _drafters(knobs: dict[str, Any], target: Target, model: Path, imitations: Sequence[Path]) -> Iterator[tuple[Drafter, dict[str, Any]]]:
     """Each drafter with its row: what the method adds to the model."""
-    for exit_layer in knobs["exit_layers"]["ssd"]:
-        yield EarlyExit(exit_layer), {"method": "ssd", "exit_layer": exit_layer, "added_parameters": 0, "added_bytes": 0}
+    for method in BARE:
+        for exit_layer in knobs["exit_layers"][method]:
+            yield EarlyExit(exit_layer), {"method": method, "exit_layer": exit_layer, "added_parameters": 0, "added_bytes": 0}
     for folder in imitations:
         card, drafter = read_card(folder), load_drafter(folder, target, model)
         row = {"method": "fastvlm", "exit_layer": drafter.exit_layer, "added_parameters": card["parameters"], "added_bytes": card["bytes"]}

@@ -24,8 +24,8 @@ def write_gallery(rows: Sequence[Path], manifests: Sequence[Path], selection: Pa
     """Write `gallery.json`: the experiment, and a list of examples with `dataset`, `prompt`, `picture` (PNG in base64) and `texts`.
 
     A text is of a model at the setting that validation chose: `tokens` is a list of [piece, role], and is empty where the text is not plain
-    decoding's, whose pieces the rows hold: in half precision it may differ, and where texts are drawn it does. `rows` are decode rows of plain decoding and FastVLM. One-word answers are left out, unless
-    there is nothing else.
+    decoding's, whose pieces the rows hold: in half precision it may differ, and where texts are drawn it does. `rows` are decode rows of
+    plain decoding and FastVLM. One-word answers are left out, unless there is nothing else.
     """
     runs = read_runs(rows, "test")
     chosen = keep_selected([setting._asdict() for setting in runs], read_selection(selection))

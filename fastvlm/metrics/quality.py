@@ -7,22 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from fastvlm.methods import claim
-from fastvlm.metrics import chance, ranking, scores, seeing
+from fastvlm.metrics import chance, change, ranking, scores, seeing
 from fastvlm.metrics.examples import Examples, examples_by_dataset, task_of
 from fastvlm.metrics.runs import Runs, Setting, are_drawn, read_runs
-from fastvlm.metrics.scores import TextSet, score_sets
+from fastvlm.metrics.scores import TextSet, caption_sets, score_sets
 from fastvlm.table_file import KEY_COLUMNS, Record, write_table
 
 COLUMNS = {
     "quality": (*KEY_COLUMNS, "claim", "task", *scores.COLUMNS),
     "quality_by_tag": (*KEY_COLUMNS, "claim", "task", "tag", *scores.COLUMNS),
+    "quality_change": change.COLUMNS,
     "ranking": ranking.COLUMNS,
     "chance": ("experiment", "dataset", "examples", "task", *scores.COLUMNS, *seeing.COUNTS),
 }
 
 
 def score(knobs: dict[str, Any], rows: list[Path], manifests: list[Path], rank: list[Path], output: Path) -> None:
-    """Write `quality.csv`, `quality_by_tag.csv`, `ranking.csv` and `chance.csv` into the folder `output`.
+    """Write `quality.csv`, `quality_by_tag.csv`, `quality_change.csv`, `ranking.csv` and `chance.csv` into the folder `output`.
 
     `rows` are decode rows, `rank` the rank stage's, `manifests` are named after their datasets; knobs: `seed`, `resamples`,
     `confidence` (0 to 1). Raises `UserError` before any table is written where an example has no reference, no row, or is not of
@@ -35,7 +36,9 @@ def score(knobs: dict[str, Any], rows: list[Path], manifests: list[Path], rank: 
     tagged = list(_by_tag(texts, examples))
     blind = {path.stem: (path.stem, said) for path in manifests if (said := chance.blind_texts(path, knobs["seed"]))}
     # Methods that change nothing share their texts: each distinct set is scored once.
-    found = score_sets(knobs, examples, [*texts.values(), *(part for _, _, part in tagged), *blind.values()])
+    sets = [*texts.values(), *(part for _, _, part in tagged), *blind.values()]
+    captioned = caption_sets(examples, sets)
+    found = score_sets(knobs, examples, sets, captioned)
 
     def line(part: TextSet) -> Record:
         return {"examples": len(part[1]), "task": task_of(examples[part[0]])} | found[part]
@@ -43,6 +46,7 @@ def score(knobs: dict[str, Any], rows: list[Path], manifests: list[Path], rank: 
     tables = {
         "quality": [_key(setting, runs) | line(texts[setting]) for setting in runs],
         "quality_by_tag": [_key(setting, runs) | {"tag": tag} | line(part) for setting, tag, part in tagged],
+        "quality_change": list(change.tabulate(knobs, texts, examples, captioned)),
         "ranking": ranking.tabulate(knobs, experiment, rank, examples),
         "chance": [
             {"experiment": experiment, "dataset": name} | line(part) | seeing.count(part[1], examples[name]) for name, part in blind.items()

@@ -81,6 +81,17 @@ def search_bytes(shape: Shape, dtype: str, *, texts: int, longest: int) -> int:
     return load_bytes(shape, dtype) + texts * cache_bytes_a_token(shape, dtype) * (prompt_tokens(shape) + 2 * longest)
 
 
+def finetune_bytes(shape: Shape, dtype: str, *, learned: int, tokens: int, exits: int) -> int:
+    """Fine-tuning so many float32 weights: each layer keeps what its gradient needs of a step's tokens, `exits` of them speak."""
+    kept = 2 * shape.decoder_layers * reading_bytes(shape, dtype, tokens)
+    return load_bytes(shape, dtype) + learned * 4 * TRAINING_COPIES + kept + 2 * exits * tokens * shape.vocabulary * 4
+
+
+def adapter_parameters(shape: Shape, rank: int) -> int:
+    """Of adapters in the decoder's layers: a map of n x m gets rank * (n + m), about rank * 2 * n * m / hidden."""
+    return 2 * rank * shape.parameters.decoder // shape.hidden
+
+
 def reading_bytes(shape: Shape, dtype: str, tokens: int) -> int:
     """What a layer holds while the model reads so many tokens at once."""
     return tokens * WIDEST * shape.hidden * BYTES[dtype]

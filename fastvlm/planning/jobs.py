@@ -38,6 +38,7 @@ def _of_model(config: Config, model: str) -> Iterator[Job]:
     yield from [Job("distill", model)] * (len(exits) * seeds)
     if config.methods.draft_verify:
         yield Job("search", model)
+    yield from [Job("finetune", model)] * len(knobs.retrained_methods(config))
     yield Job("cost", model)
     if knobs.ranks(config):
         yield Job("rank", model)

@@ -22,7 +22,11 @@ def decode_needs(config: Config, model: str, dataset: str, shape: Shape) -> int:
 
 
 def training_needs(config: Config, model: str, shape: Shape, counts: Mapping[str, Counts]) -> dict[str, int | None]:
-    """Stage -> bytes, of those that make drafters; None where the number of texts is not known."""
+    """Stage -> bytes, of those that train on a model or make drafters; None where the number of texts is not known."""
+    return _drafter_needs(config, model, shape, counts) | _finetune_needs(config, model, shape)
+
+
+def _drafter_needs(config: Config, model: str, shape: Shape, counts: Mapping[str, Counts]) -> dict[str, int | None]:
     dtype = knobs.arithmetic(config, model)["dtype"]
     longest = max(dataset.max_new_tokens for dataset in config.datasets.values())
     needs: dict[str, int | None] = {}
@@ -35,6 +39,18 @@ def training_needs(config: Config, model: str, shape: Shape, counts: Mapping[str
         batch = config.distillation.generation_batch
         needs["texts"] = estimate.texts_bytes(shape, dtype, new_tokens=longest, batch=batch)
     return needs
+
+
+def _finetune_needs(config: Config, model: str, shape: Shape) -> dict[str, int | None]:
+    """Of the method that holds most, where any fine-tunes."""
+    sizes = []
+    for method in knobs.retrained_methods(config):
+        told = knobs.finetune(config, model, method)
+        lora, tokens = told["training"]["lora"], told["training"]["batch_tokens"]
+        learned = estimate.adapter_parameters(shape, lora["rank"]) if lora else shape.parameters.total
+        exits = 1 + (len(told["exit_layers"]) if "exit_layers" in told else -(-shape.decoder_layers // (told["rotation"] or 1)))
+        sizes.append(estimate.finetune_bytes(shape, told["dtype"], learned=learned, tokens=tokens, exits=exits))
+    return {"finetune": max(sizes)} if sizes else {}
 
 
 def network_parameters(config: Config, shape: Shape) -> int:

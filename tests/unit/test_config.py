@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from fastvlm import knobs
 from fastvlm.config import load_config, schema_as_yaml
 from fastvlm.errors import UserError
+from fastvlm.methods import EXITING
 from fastvlm.planning.facts import known_checkpoints
 from tests.workspace import PROJECT
 
@@ -37,7 +38,7 @@ WRONG = [
     (
         "methods.greedy",
         {},
-        "methods.greedy: unknown key, expected one of: baseline, generate, ssd, exit-only, prompt-lookup, draft-verify, fastvlm, oracle",
+        "methods.greedy: unknown key, expected one of: baseline, generate, ssd, ssd-joint, layerskip, exit-only, prompt-lookup, ",
     ),
     ("methods.baseline.x", 1, "methods.baseline.x: unknown key, expected one of: no key at all"),
     ("seed", "1", "seed: found '1', expected a valid integer"),
@@ -99,6 +100,10 @@ WRONG = [
         0.02,
         f"methods.draft-verify.most_skipped: found 0.02, which is none of the 48 sublayers of {MODEL}; expected at least 0.021",
     ),
+    ("methods.layerskip.rotation", None, "methods.layerskip.rotation: found None, expected a count for the rotational curriculum"),
+    ("methods.layerskip.curriculum", "gradual", "methods.layerskip.rotation: found 8, expected a count for the rotational"),
+    ("methods.layerskip.dropout", 1.5, "methods.layerskip.dropout: found 1.5, expected less than or equal to 1"),
+    ("methods.ssd-joint.training.lora", {"rank": 4}, "methods.ssd-joint.training.lora.alpha: missing, expected a value"),
     ("methods.fastvlm.network", "cnn", "methods.fastvlm.network: found 'cnn', expected 'transformer' or 'mlp'"),
     ("distillation.temperature", 0, "distillation.temperature: found 0, expected greater than 0"),
     ("ablations.model", ["x"], "ablations.model: unknown key, did you mean 'models'?"),
@@ -186,7 +191,7 @@ def test_exit_layers_of_the_papers_experiment_are_inside_each_decoder():
     config = load_config(PROJECT / "config/paper.yaml")
     for name, model in config.models.items():
         layers = known_checkpoints()[model.id].shape.decoder_layers
-        assert all(max(knobs.exit_layers(config, name, method)) < layers for method in ("ssd", "fastvlm"))
+        assert all(max(knobs.exit_layers(config, name, method)) < layers for method in EXITING)
 
 
 def test_half_precision_is_measured_on_all_models_of_the_default_experiment():

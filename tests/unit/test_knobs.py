@@ -6,6 +6,7 @@ import yaml
 
 from fastvlm import knobs
 from fastvlm.config import load_config
+from fastvlm.methods import DRAFTING
 from tests.workspace import PROJECT
 
 SOURCE = yaml.safe_load((PROJECT / "config.yaml").read_text()) | {"ablations": None}
@@ -19,6 +20,7 @@ def all_knobs(config) -> dict[str, object]:
         "texts": knobs.texts(config, "llava-small"),
         "distill": knobs.distill(config, "llava-small", "transformer", 1),
         "search": knobs.search(config, "llava-small"),
+        **{f"finetune {method}": knobs.finetune(config, "llava-small", method) for method in knobs.retrained_methods(config)},
         **{method: knobs.decode(config, "llava-small", method) for method in knobs.methods(config)},
         "cost": knobs.cost(config, "llava-small"),
         "tables": knobs.tables(config),
@@ -32,7 +34,7 @@ def changed_by(group: str, **values) -> set[str]:
 
 
 def test_draft_lengths_reach_methods_that_draft_and_the_longest_what_prepares_them():
-    drafting = {"ssd", "prompt-lookup", "draft-verify", "fastvlm", "oracle"}
+    drafting = set(DRAFTING)
     assert changed_by("decoding", draft_lengths=[1, 2, 12]) == drafting
     assert changed_by("decoding", draft_lengths=[1, 2, 3]) == drafting | {"cost", "search"}
 
@@ -87,7 +89,33 @@ def test_more_seeds_reach_no_job_that_is_there_already():
 def test_a_method_that_is_left_out_is_not_run():
     config = load_config({**SOURCE, "methods": {"baseline": {}, "ssd": {"exit_layers": [4]}}})
     assert knobs.methods(config) == ["baseline", "ssd"]
-    assert knobs.cost(config, "llava-small")["exit_layers"] == {"ssd": [4], "fastvlm": []}
+    assert knobs.cost(config, "llava-small")["exit_layers"] == {"ssd": [4], "ssd-joint": [], "layerskip": [], "fastvlm": []}
+
+
+def test_fine_tuning_is_told_of_exit_layers_where_they_are_what_it_teaches():
+    joint, skip = (SOURCE["methods"][method] | {"exit_layers": [3]} for method in ("ssd-joint", "layerskip"))
+    assert changed_by("methods", **{"ssd-joint": joint}) == {"finetune ssd-joint", "ssd-joint", "cost"}
+    assert changed_by("methods", layerskip=skip) == {"layerskip", "cost"}
+    told = changed_by("methods", layerskip=SOURCE["methods"]["layerskip"] | {"dropout": 0.3})
+    assert told == {"finetune layerskip"}
+
+
+def test_adapters_are_for_checkpoints_that_were_not_trained_here():
+    lora = {"rank": 8, "alpha": 16.0}
+    skip = SOURCE["methods"]["layerskip"]
+    methods = SOURCE["methods"] | {"layerskip": skip | {"training": skip["training"] | {"lora": lora}}}
+    models = SOURCE["models"] | {
+        "given": {"source": "folder", "path": "somewhere", "dtype": "bfloat16", "exit_layers": {"ssd-joint": [30]}}
+    }
+    config = load_config({**SOURCE, "methods": methods, "models": models, "dtype": "float16"})
+    told = {model: knobs.finetune(config, model, "layerskip") for model in ("given", "llava-small")}
+    assert {model: (one["training"]["lora"], one["dtype"]) for model, one in told.items()} == {
+        "given": (lora, "bfloat16"),
+        "llava-small": (None, "float32"),
+    }
+    # Nor do weights that all learn follow the arithmetic of decoding.
+    joint = knobs.finetune(config, "given", "ssd-joint")
+    assert (joint["dtype"], joint["exit_layers"]) == ("float32", [30])
 
 
 def with_model(**model) -> object:

@@ -7,7 +7,7 @@ from pathlib import Path
 from fastvlm import knobs, run_lock
 from fastvlm.config import load_config
 from fastvlm.errors import UserError
-from fastvlm.methods import FITTED, IMITATING, SKIPPING
+from fastvlm.methods import FITTED, IMITATING, RETRAINED, SKIPPING
 from fastvlm.models.checkpoint import checkpoint_files
 from fastvlm.provenance import code_digest
 
@@ -47,6 +47,7 @@ wildcard_constraints:
     dataset=one_of(CONFIG.datasets),
     model=one_of(CONFIG.models),
     method=one_of(METHODS),
+    recipe=one_of(knobs.retrained_methods(CONFIG)),
     network="transformer|mlp",
     seed="|-seed[0-9]+",
     exit_layer="[0-9]+",
@@ -80,16 +81,20 @@ def official_files(wildcards):
 
 
 def model_folder(wildcards):
+    """Where the checkpoint lies that a job runs: of a method with a backbone of its own, that one."""
+    if wildcards.get("method") in RETRAINED:
+        return f"{RESULTS}/finetuned/{wildcards.model}/{wildcards.method}"
     model = CONFIG.models[wildcards.model]
     return model.path if model.source == "folder" else f"{RESULTS}/models/{wildcards.model}"
 
 
 def model_files(wildcards):
     """The files of a checkpoint that a stage cannot do without; of one from the hub, that which says where in the cache it is."""
-    if wildcards.model in FOLDER_FILES:
+    own = wildcards.get("method") in RETRAINED
+    if wildcards.model in FOLDER_FILES and not own:
         return FOLDER_FILES[wildcards.model]
-    source = CONFIG.models[wildcards.model].source
-    names = ("model.safetensors", "config.json", "tokenizer.json") if source == "train" else ("source.json",)
+    written = own or CONFIG.models[wildcards.model].source == "train"
+    names = ("model.safetensors", "config.json", "tokenizer.json") if written else ("source.json",)
     return [f"{model_folder(wildcards)}/{name}" for name in names]
 
 

@@ -101,7 +101,7 @@ rule compare:
         tables=expand(
             "{results}/{table}.csv",
             results=RESULTS,
-            table=["speedup", "acceptance", "selection", "quality", "ranking", "chance"],
+            table=["speedup", "acceptance", "selection", "quality", "quality_change", "ranking", "chance"],
         ),
     output:
         table=table("comparison"),

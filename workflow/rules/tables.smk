@@ -3,7 +3,7 @@
 TEST_ROWS = decode_rows(METHODS)
 SUMMED = ["speedup", "acceptance", "acceptance_by_context", "acceptance_by_position", "accepted_length", "draft_length_by_context", "precision", "cost"]
 MEANS = ["geometric_means", "ranks"]
-SCORED = ["quality", "quality_by_tag", "ranking", "chance"]
+SCORED = ["quality", "quality_by_tag", "quality_change", "ranking", "chance"]
 OPTIONAL = {
     "learning_curve": TRAINED,
     "seeing": DRAWN,

@@ -124,7 +124,14 @@ def test_it_is_watched_fitted_and_decoded_like_the_others_but_has_no_exit_layer(
     with pytest.raises(UserError, match="draft-verify: nothing says what it skips; expected --skips with what the search stage wrote"):
         observe(knobs, checkpoint, [manifest], [], tmp_path / "seen.jsonl")
     observe(knobs, checkpoint, [manifest], [], tmp_path / "seen.jsonl", skips=skips)
-    measure(knobs | {"exit_layers": {"ssd": []}}, checkpoint, [manifest], [], tmp_path / "cost.jsonl", skips=skips)
+    measure(
+        knobs | {"exit_layers": {"ssd": [], "ssd-joint": [], "layerskip": []}},
+        checkpoint,
+        [manifest],
+        [],
+        tmp_path / "cost.jsonl",
+        skips=skips,
+    )
     drafting = [row for row in read_rows(tmp_path / "cost.jsonl") if row["method"] == "draft-verify"]
     assert [(row["exit_layer"], row["added_parameters"], row["added_bytes"]) for row in drafting] == [(None, 0, 0)]
     assert min(drafting[0]["draft_step_seconds"]) > 0

@@ -25,14 +25,14 @@ def test_rows(tmp_path, checkpoint, monkeypatch, examples, measured):
     card = {"network": "transformer", "layers": 1, "exit_layer": 2, "dtype": "float32", "backbone": fingerprint(checkpoint)}
     card |= {"parameters": count, "bytes": 4 * count}
     save_network(folder, network, card)
-    exits = {"ssd": [1, 3], "fastvlm": [2]}
+    exits = {"ssd": [1, 3], "ssd-joint": [2], "layerskip": [], "fastvlm": [2]}
     knobs = {"model": "m", "device": "cpu", "dtype": "float32", "threads": 1, "longest_draft": 3, "exit_layers": exits}
     cost_model.measure(knobs, checkpoint, [manifest], [folder], tmp_path / "cost.jsonl")
     rows = read_rows(tmp_path / "cost.jsonl")
     assert {row["dataset"] for row in rows} == {"scenes-caption"}
     assert [row["tokens_in_pass"] for row in rows[:4]] == [1, 2, 3, 4]
     drafts = [(row["method"], row["exit_layer"], row["added_parameters"]) for row in rows[4:]]
-    assert drafts == [("ssd", 1, 0), ("ssd", 3, 0), ("fastvlm", 2, count)]
+    assert drafts == [("ssd", 1, 0), ("ssd", 3, 0), ("ssd-joint", 2, 0), ("fastvlm", 2, count)]
     seconds = [row["target_pass_seconds"] for row in rows[:4]] + [row["draft_step_seconds"] for row in rows[4:]]
     assert all(len(of) == measured and min(of) > 0 for of in seconds)
     assert all(len(row["draft_start_seconds"]) == measured and min(row["draft_start_seconds"]) >= 0 for row in rows[4:])

@@ -41,6 +41,13 @@ def test_a_search_keeps_each_text_in_a_cache_with_room_to_read_it_twice():
     assert estimate.search_bytes(SHAPE, "float32", texts=3, longest=12) == LOADED + 3 * 128 * (68 + 24)
 
 
+def test_fine_tuning_holds_what_each_layer_and_exit_needs():
+    # Two layers, 8 wide; ten tokens over a vocabulary of 10 at three exits.
+    kept, logits = 2 * 2 * 10 * 8 * 8 * 4, 2 * 3 * 10 * 10 * 4
+    assert estimate.finetune_bytes(SHAPE, "float32", learned=100, tokens=10, exits=3) == LOADED + 100 * 16 + kept + logits
+    assert estimate.adapter_parameters(SHAPE, 2) == 2 * 2 * 200 // 8
+
+
 @pytest.mark.parametrize(
     ("read_at_once", "busiest"),
     [

@@ -24,10 +24,11 @@ def test_jobs_are_those_of_a_dry_run(name, tmp_path):
 def test_jobs_of_a_hub_model():
     jobs = Counter(list_jobs(experiment()))
     # One a method, for all datasets and splits.
-    assert jobs[Job("decode", "known")] == 8
+    assert jobs[Job("decode", "known")] == 10
     assert jobs[Job("fetch", "known")] == jobs[Job("texts", "known")] == jobs[Job("search", "known")] == jobs[Job("cost", "known")] == 1
     # Two exit layers and two seeds; SSD and the drafter that skips are watched too.
-    assert (jobs[Job("distill", "known")], jobs[Job("observe", "known")], jobs[Job("seeds")]) == (4, 4, 1)
+    assert (jobs[Job("distill", "known")], jobs[Job("observe", "known")], jobs[Job("seeds")]) == (4, 6, 1)
+    assert jobs[Job("finetune", "known")] == 2
     assert jobs[Job("see")] == 1
     assert not any(job.rule in ("pretrain", "learning_curve", "figure_learning_curve") for job in jobs)
 
@@ -52,7 +53,7 @@ def test_a_search_needs_texts_too():
     assert {"texts", "search", "observe", "fit"} <= {job.rule for job in jobs} and "distill" not in {job.rule for job in jobs}
 
 
-@pytest.mark.parametrize(("seeds", "policies", "watched"), [(1, [], 0), (3, [], 3), (3, ["confidence"], 5), (1, ["confidence"], 3)])
+@pytest.mark.parametrize(("seeds", "policies", "watched"), [(1, [], 0), (3, [], 3), (3, ["confidence"], 7), (1, ["confidence"], 5)])
 def test_networks_of_more_seeds_are_distilled_and_watched(seeds, policies, watched):
     config = experiment(distillation=SMOKE["distillation"] | {"seeds": seeds}, decoding=SMOKE["decoding"] | {"policies": policies})
     jobs = Counter(list_jobs(config))
@@ -62,7 +63,18 @@ def test_networks_of_more_seeds_are_distilled_and_watched(seeds, policies, watch
 def test_texts_decoded_of_an_example():
     config = experiment()
     # Exit layers 1 and 2, each at draft lengths 1 and 4, with three policies and beside plain decoding; what has neither, once.
-    expected = {"baseline": 2, "generate": 2, "ssd": 12, "fastvlm": 12, "exit-only": 4, "prompt-lookup": 3, "draft-verify": 6, "oracle": 6}
+    expected = {
+        "baseline": 2,
+        "generate": 2,
+        "ssd": 12,
+        "ssd-joint": 12,
+        "layerskip": 6,
+        "fastvlm": 12,
+        "exit-only": 4,
+        "prompt-lookup": 3,
+        "draft-verify": 6,
+        "oracle": 6,
+    }
     assert {method: decodes_an_example(config, "known", method) for method in expected} == expected
     repeated = experiment(decoding=SMOKE["decoding"] | {"repeats": 3})
     assert decodes_an_example(repeated, "known", "ssd") == 36
@@ -77,7 +89,7 @@ def test_tokens_of_the_decode_jobs():
     # 6 test and 4 validation examples, one of each decoded once more to warm up, at most 16 tokens each.
     counts = {"train": 200, "validation": 4, "test": 6}
     assert decode_tokens(experiment(), "known", "drawn", counts) == 16 * (
-        (6 + 1) * (2 + 2 + 12 + 4 + 3 + 6 + 12 + 6) + (4 + 1) * (12 + 4 + 3 + 6 + 12 + 6)
+        (6 + 1) * (2 + 2 + 12 + 12 + 6 + 4 + 3 + 6 + 12 + 6) + (4 + 1) * (12 + 12 + 6 + 4 + 3 + 6 + 12 + 6)
     )
     assert decode_tokens(experiment(), "known", "drawn", counts | {"test": None}) is None
 
