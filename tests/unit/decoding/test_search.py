@@ -20,6 +20,7 @@ from fastvlm.decoding.skipping import SkipDrafter, load_skips
 from fastvlm.decoding.trials import Outcome, Skipped
 from fastvlm.errors import UserError
 from fastvlm.imitation.texts import generate_texts
+from fastvlm.models.tree import rounds_tree
 from fastvlm.rows import write_rows
 from fastvlm.table_file import read_table
 from tests import tiny
@@ -69,6 +70,13 @@ def test_agreement_is_what_the_drafter_drafts(task, length):
         same = [draft == token for draft, token in zip(drafts.tolist(), tokens[begin + 1 :], strict=False)]
         judged = same[: same.index(False) + 1] if False in same else same  # what follows a wrong draft is drafted behind it
         assert agreed[begin : begin + len(judged)] == judged
+
+
+def test_a_round_sees_the_text_before_it_and_of_itself_what_it_has_said():
+    tree = rounds_tree(torch.tensor([7, 8, 9, 7, 8]), 2)
+    assert tree.depths.tolist() == [-5, -4, -3, -2, -1]
+    # Columns 0 to 4 are the text as the full model read it, 5 to 9 the same tokens as they are drafted.
+    assert [row.nonzero()[:, 0].tolist() for row in tree.looks] == [[5], [5, 6], [0, 1, 7], [0, 1, 7, 8], [0, 1, 2, 3, 9]]
 
 
 def test_without_nothing_it_agrees_with_itself(task):
