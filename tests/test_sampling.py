@@ -261,7 +261,7 @@ class FewWords:
             return EarlyExit(1) if method == "ssd" else PromptLookup()
         drafter = tiny.drafter(self.target, method, 1)
         if method == "mlp":  # one that says something else
-            torch.nn.init.normal_(drafter.network.down.weight, std=2)
+            torch.nn.init.normal_(drafter.network.layers[-1].down.weight, std=2)
         return drafter
 
 
