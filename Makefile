@@ -6,7 +6,7 @@ RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 EXPERIMENT ?= scenes
 FOLDER ?=
 
-.PHONY: experiment smoke folder-given photos test lint publish schema memory
+.PHONY: experiment smoke folder-given photos test lint publish schema memory torture
 .DELETE_ON_ERROR:
 
 experiment: $(INSTALLED)
@@ -37,6 +37,10 @@ schema: $(INSTALLED)
 
 memory: $(INSTALLED)
 	$(RUN) python -m benchmarks.memory
+
+# TORTURE_KILLS=60 and TORTURE_SEED=1 unless the environment says otherwise.
+torture: $(INSTALLED)
+	$(RUN) python -m tests.torture
 
 # The stamp is made last, so that an installation that was interrupted is begun again.
 $(INSTALLED): pyproject.toml

@@ -103,11 +103,26 @@ def decode(
     imitation: Imitations = None,
     policies: Annotated[Path | None, typer.Option(help="fitted draft-length policies; left out: fixed lengths only")] = None,
     skips: Skips = None,
+    journals: Annotated[Path | None, typer.Option(help="folder that keeps what is finished; left out: .journal in the output")] = None,
 ) -> None:
     """Decode datasets with a method at each of its settings, timed against plain decoding of the same example."""
     from fastvlm.decoding.run import decode as run
 
-    run(_parse(knobs), model, manifest, imitation or [], output, policies, skips=skips)
+    given = {"policies": policies, "skips": skips, "journals": journals}
+    run(_parse(knobs), model, manifest, imitation or [], output, **given)
+
+
+@app.command()
+def merge(
+    knobs: Knobs,
+    manifest: Manifests,
+    part: Annotated[list[Path], typer.Option(help="folder of a shard's rows; give one for each shard")],
+    output: Output,
+) -> None:
+    """Put the shards of a method's decode rows into one file a dataset, in the manifest's order."""
+    from fastvlm.decoding.merge import merge as join
+
+    join(_parse(knobs), manifest, part, output)
 
 
 @app.command()

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from fastvlm.config_types import Commit, Count, CountOrAll, Knobs, Repository, Steps, Text, as_tuple
 
+Shards = Annotated[int, Field(ge=1, description="jobs that a method's decoding is split into, count; its results do not depend on it")]
 RowsOrAll = Annotated[int | None, Field(ge=0)]
 
 
@@ -24,6 +25,7 @@ class Scenes(Knobs):
     validation: Steps = Field(description="validation examples, count; 0: settings are chosen on the other datasets")
     test: Count = Field(description="test examples, count")
     max_new_tokens: Count = Field(description="longest text that is decoded, tokens")
+    shards: Shards = 1
 
 
 class Read(Knobs):
@@ -32,6 +34,7 @@ class Read(Knobs):
     OFFICIAL: ClassVar[tuple[str, ...]] = ()
 
     max_new_tokens: Count = Field(description="longest text that is decoded, tokens")
+    shards: Shards = 1
 
     def inputs(self) -> list[Path]:
         """The files on disk that the examples are made from, images apart."""

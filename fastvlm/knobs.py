@@ -36,7 +36,7 @@ def arithmetic(config: Config, model: str) -> dict[str, str]:
 
 
 def data(config: Config, dataset: str) -> dict[str, Any]:
-    return _plain(config.datasets[dataset], exclude={"max_new_tokens"})
+    return _plain(config.datasets[dataset], exclude={"max_new_tokens", "shards"})
 
 
 def pretrain(config: Config, model: str) -> dict[str, Any]:
@@ -105,13 +105,18 @@ def finetune(config: Config, model: str, method: str) -> dict[str, Any]:
     return {"name": model, "method": method, "seed": config.seed, **how, **told}
 
 
-def decode(config: Config, model: str, method: str) -> dict[str, Any]:
-    """`max_new_tokens` is a list in the order of the manifests. On validation only methods with a setting to choose are decoded."""
+def shards(config: Config) -> int:
+    """How many jobs decode a method of a model: as many as the dataset of most shards has."""
+    return max(dataset.shards for dataset in config.datasets.values())
+
+
+def decode(config: Config, model: str, method: str, shard: int = 0) -> dict[str, Any]:
+    """`max_new_tokens` and `shards` are lists in the order of the manifests."""
     return {
         "experiment": config.experiment,
         "model": model,
         "method": method,
-        "splits": ["validation", "test"] if method in TUNED else ["test"],
+        "splits": splits(method),
         **arithmetic(config, model),
         "exit_layers": exit_layers(config, model, method),
         "draft_lengths": list(config.decoding.draft_lengths) if method in DRAFTING else [],
@@ -120,13 +125,21 @@ def decode(config: Config, model: str, method: str) -> dict[str, Any]:
         "warmup": config.decoding.warmup,
         "repeats": config.decoding.repeats,
         "threads": config.decoding.threads,
+        "timed": config.decoding.timed,
         "max_new_tokens": [dataset.max_new_tokens for dataset in config.datasets.values()],
+        "shard": shard,
+        "shards": [dataset.shards for dataset in config.datasets.values()],
     }
 
 
 def sampling(config: Config) -> dict[str, Any] | None:
     """How tokens are drawn, and the seed; None for greedy decoding."""
     return {"seed": config.seed, **_plain(config.decoding.sampling)} if config.decoding.sampling else None
+
+
+def splits(method: str) -> list[str]:
+    """On validation only methods with a setting to choose are decoded."""
+    return ["validation", "test"] if method in TUNED else ["test"]
 
 
 def policies(config: Config, method: str) -> list[str]:
@@ -166,8 +179,7 @@ def cost(config: Config, model: str) -> dict[str, Any]:
 
 
 def tables(config: Config) -> dict[str, Any]:
-    how = {"threads": config.decoding.threads, "timed": config.decoding.timed}
-    return {"seed": config.seed, **how, **_plain(config.statistics)}
+    return {"seed": config.seed, "timed": config.decoding.timed, **_plain(config.statistics)}
 
 
 def quality(config: Config) -> dict[str, Any]:

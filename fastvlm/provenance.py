@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from fastvlm.errors import UserError
+
 PACKAGE = Path(__file__).parent
+MACHINES = "machines.json"  # beside the rows of a decode job: their machines' records, by the id that a row carries
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -77,19 +81,47 @@ def _imported_names(node: ast.AST) -> Iterator[str]:
 
 
 def machine() -> dict[str, Any]:
-    """The machine and the versions that a measurement belongs to."""
+    """The machine and the versions that a measurement belongs to: whatever may change a time. The host's name does not."""
     import torch
 
     return {
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
+        "clock_mhz": _clock(),
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        "driver": _driver(),
         "os": platform.platform(),
         "python": platform.python_version(),
         "torch": version("torch"),
         "transformers": version("transformers"),
-        **_git_state(),
     }
+
+
+def machine_id(record: dict[str, Any]) -> str:
+    """What rows carry in place of the record."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def read_machines(folders: Iterable[Path]) -> dict[str, dict[str, Any]]:
+    """id -> record of all machines that decoded the rows in the folders; raises `UserError` where the records are missing."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in [folder / MACHINES for folder in folders]:
+        if not path.is_file():
+            raise UserError(f"{path}: no such file; expected the machines' records that the decode stage writes; run it again")
+        found |= json.loads(path.read_text())
+    return found
+
+
+def _clock() -> int | None:
+    """The processor's highest clock in MHz, where the kernel tells it."""
+    frequency = Path("/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq")
+    return int(frequency.read_text()) // 1000 if frequency.is_file() else None
+
+
+def _driver() -> str:
+    """NVIDIA's kernel driver, where there is one."""
+    path = Path("/sys/module/nvidia/version")
+    return path.read_text().strip() if path.is_file() else "none"
 
 
 def _cpu_model() -> str:
@@ -100,7 +132,7 @@ def _cpu_model() -> str:
     return next(names, platform.processor() or platform.machine())
 
 
-def _git_state() -> dict[str, str]:
+def git_state() -> dict[str, str]:
     """The commit, and a digest of what differs from it; 'none' where there is no repository or no difference."""
     commit, difference = _git("rev-parse", "HEAD"), _git("diff", "HEAD")
     return {"commit": commit or "none", "uncommitted": hashlib.sha256(difference.encode()).hexdigest()[:16] if difference else "none"}

@@ -106,7 +106,9 @@ def _of_all_texts(datasets: dict[str, Any]) -> str:
 
 def _machine(headline: dict[str, Any]) -> str:
     provenance = headline["provenance"]
-    return f"Machine: {provenance['cpu']}, {provenance['cores']} cores, accelerator: {provenance['accelerator'] or 'none'}."
+    others = len(provenance.get("machines", {})) - 1
+    more = f", and {others} more, see speedup_by_machine.csv" if others > 0 else ""
+    return f"Machine: {provenance['cpu']}, {provenance['cores']} cores, accelerator: {provenance['accelerator'] or 'none'}{more}."
 
 
 def _seeing(record: Record) -> str:

@@ -15,7 +15,7 @@ KEY_COLUMNS = ("experiment", "model", "dataset", "method", "policy", "exit_layer
 TEXT_COLUMNS = {"experiment", "model", "dataset", "method", "policy", "stage", "dtype", "task", "tag", "verdict", "claim", "chosen_on"}
 TEXT_COLUMNS |= {"chance_metric", "against_chance", "factor", "value", "network", "statistic"}
 TEXT_COLUMNS |= {"over", "paired_verdict", "unpaired_verdict"}
-TEXT_COLUMNS |= {"change_metric"}
+TEXT_COLUMNS |= {"change_metric", "machine"}
 TEXT_COLUMNS |= {"rule", "wording", "judge", "date", "note", "metric", "protocol_theirs", "protocol_ours", "source"}
 TEXT_COLUMNS |= {"attention", "feed_forward"}  # lists of layers
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from fastvlm.errors import UserError
 from fastvlm.methods import LOSSY, claim
-from fastvlm.metrics import acceptance, precision, speed
+from fastvlm.metrics import acceptance, machines, precision, speed
 from fastvlm.metrics.bootstrap import Estimate, mean, ratio, resample
 from fastvlm.metrics.runs import Row, Runs, Setting, are_drawn, group, read_runs
+from fastvlm.provenance import git_state
 from fastvlm.rows import read_rows, write_json
 from fastvlm.selection import keep_selected, read_selection
 from fastvlm.summary import summarise
@@ -21,8 +22,10 @@ from fastvlm.table_file import KEY_COLUMNS, Record, write_table
 DRAFTED = ("drafted", "accepted", "acceptance_rate", "acceptance_rate_low", "acceptance_rate_high")
 MEASURED = ("draft_step_seconds", "draft_start_seconds", "draft_look_seconds", "target_pass_seconds")
 COSTS = tuple(f"{act}{end}" for act in MEASURED for end in ("", "_low", "_high"))
+SPEEDUP = ("output_tokens", *speed.SPEEDS, "verdict", "decode_tokens_per_second", "equal_to_baseline", "claim")
 COLUMNS = {
-    "speedup": ("output_tokens", *speed.SPEEDS, "verdict", "decode_tokens_per_second", "equal_to_baseline", "claim"),
+    "speedup": SPEEDUP,
+    "speedup_by_machine": ("machine", *SPEEDUP),
     "acceptance": (*DRAFTED, "target_passes", "tokens_per_target_pass"),
     "acceptance_by_context": ("context_low", "context_high", *DRAFTED),
     "acceptance_by_position": ("position", *DRAFTED),
@@ -37,23 +40,26 @@ WITHOUT_PASSES = {"generate", *LOSSY}
 
 def write_tables(knobs: dict[str, Any], rows: list[Path], cost: list[Path], selection: Path, output: Path) -> None:
     """Write the tables of `COLUMNS` and `provenance.json` into the folder `output`, and print the selected settings
-    and, line by line, what differs where nothing may.
+    and, line by line, what differs where nothing may, and whether the rows come from several machines.
+
+    The provenance is that of the machine that decoded most of the rows; `machines` in it are all of them.
+    `speedup_by_machine.csv` has lines only where a setting's rows come from several.
 
     `rows` are decode rows of the test split, `cost` the measured costs; knobs: `seed`, `resamples`, `confidence` (0 to 1),
-    `context_bin` (tokens); `threads` and `timed`, which are noted in the provenance.
+    `context_bin` (tokens); `timed`, which is noted in the provenance.
     Raises `UserError` before any table is written where a row is missing, doubled or impossible.
     """
-    from fastvlm.provenance import machine
-
     runs = read_runs(rows, "test")
+    known = machines.machines_of(runs, dict.fromkeys(path.parent for path in rows))
     tables = tabulate(knobs, runs)
     tables["cost"] = [{"experiment": next(iter(runs)).experiment} | record for path in cost for record in _costs(knobs, path)]
     chosen = read_selection(selection)
     screen = summarise(keep_selected(tables["speedup"], chosen), keep_selected(tables["acceptance"], chosen))
     for name, columns in COLUMNS.items():
         write_table(output / f"{name}.csv", (*KEY_COLUMNS, *columns), tables[name])
-    write_json(output / "provenance.json", machine() | {name: knobs[name] for name in ("threads", "timed")})
-    print("\n".join([screen, *precision.broken_promises(tables["precision"])]))
+    provenance = next(iter(known.values())) | git_state() | {"timed": knobs["timed"], "machines": known}
+    write_json(output / "provenance.json", provenance)
+    print("\n".join([screen, *precision.broken_promises(tables["precision"]), *machines.warnings(known)]))
 
 
 def tabulate(knobs: dict[str, Any], runs: Runs) -> dict[str, list[Record]]:
@@ -71,6 +77,9 @@ def tabulate(knobs: dict[str, Any], runs: Runs) -> dict[str, list[Record]]:
 def _records(knobs: dict[str, Any], setting: Setting, rows: list[Row], weights: np.ndarray) -> Iterator[tuple[str, Record]]:
     confidence = knobs["confidence"]
     yield "speedup", _speedup(rows, weights, confidence)
+    for machine, of in machines.split(rows).items():
+        alone = resample(len(of), knobs["resamples"], np.random.default_rng(knobs["seed"]))
+        yield "speedup_by_machine", {"machine": machine, "examples": len(of)} | _speedup(of, alone, confidence)
     yield "precision", precision.differences(rows)
     if setting.method in WITHOUT_PASSES:
         return

@@ -19,7 +19,7 @@ from fastvlm.tables import write_tables
 from tests import tiny
 from tests.rows_factory import TUNED, cost_rows, write_decode_files
 
-KNOBS = {"seed": 1, "resamples": 200, "confidence": 0.95, "context_bin": 16, "threads": 1, "timed": True}
+KNOBS = {"seed": 1, "resamples": 200, "confidence": 0.95, "context_bin": 16, "timed": True}
 DATASETS = ("scenes-caption", "scenes-description")
 
 

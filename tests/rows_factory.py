@@ -6,9 +6,11 @@ import random
 from pathlib import Path
 from typing import Any
 
-from fastvlm.rows import write_rows
+from fastvlm.provenance import MACHINES
+from fastvlm.rows import write_json, write_rows
 
 Row = dict[str, Any]
+MACHINE_RECORDS = {name: {"cpu": f"CPU {name}", "cores": 2, "accelerator": "none", "python": "3.11", "threads": 1} for name in ("0", "1")}
 TOKEN = 0.002
 PREFILL = 0.01
 
@@ -43,6 +45,7 @@ def decode_row(rng: random.Random, method: str, exit_layer: int | None, draft_le
         "policy": "fixed" if drafts else "", "exit_layer": exit_layer, "draft_length": draft_length,
         "example": "test-0", "text": "A small red circle at the top.", "output_tokens": tokens, "prompt_tokens": 21,
         "equal_to_baseline": True, "first_difference": None, "logit_gap": None, "dtype": "float32", "passes": ran,
+        "machine": "0", "code": "none+none",
         "prefill_seconds": PREFILL, "decode_seconds": spent * noise, "baseline_decode_seconds": plain, "baseline_prefill_seconds": PREFILL,
     } | spelt | fields  # fmt: skip
 
@@ -78,6 +81,7 @@ def write_decode_files(
     paths = [folder / model / method / f"{dataset}.jsonl" for method in methods]
     for method, path in zip(methods, paths, strict=True):
         write_rows(path, decode_rows(method, examples, split=split, **fields))
+        write_json(path.parent / MACHINES, MACHINE_RECORDS)
     return paths
 
 

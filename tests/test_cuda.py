@@ -108,7 +108,8 @@ def test_texts_distillation_and_decoding_run_on_the_gpu(folder, tmp_path, dtype)
     generate_texts(knobs | {"max_new_tokens": [10]}, folder, [manifest], texts)
     with torch.enable_grad():
         distill(knobs, folder, [manifest], texts, tmp_path / "network")
-    decode(knobs | {"max_new_tokens": [10], "splits": ["test"]}, folder, [manifest], [tmp_path / "network"], tmp_path / "rows")
+    decoding = {"max_new_tokens": [10], "splits": ["test"], "shard": 0, "shards": [1]}
+    decode(knobs | decoding, folder, [manifest], [tmp_path / "network"], tmp_path / "rows")
     rows = [json.loads(line) for line in (tmp_path / "rows" / manifest.name).read_text().splitlines()]
     assert len(rows) == 3 * 2 and {row["dtype"] for row in rows} == {dtype}
     assert dtype != "float32" or all(row["equal_to_baseline"] for row in rows)

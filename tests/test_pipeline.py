@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import re
 import shutil
 import time
 
@@ -19,14 +17,13 @@ from fastvlm.decoding.skipping import load_skips
 from fastvlm.imitation.store import load_drafter
 from fastvlm.methods import DRAFTING, TUNED
 from fastvlm.models.load import load_target
-from fastvlm.rows import read_rows
 from fastvlm.tables import COLUMNS
+from tests.untimed import TIMED, content, read_table
 from tests.workspace import copy_project, planned, run, start
 
 SMOKE = "config/smoke.yaml"
 RESULTS = "results/smoke"
 MODELS = ("llava-tiny", "blip2-opt-tiny", "blip2-t5-tiny")
-TIMED = re.compile("seconds|speedup|per_second|verdict")
 # Policies that are fitted weigh measured seconds: how much they draft follows time. What they say does not.
 FITTED = ("confidence", "context", "goodput")
 # Which setting is fastest is itself a timing, and so is what is shown at that setting alone.
@@ -155,7 +152,7 @@ def test_one_seed_gives_the_same_bytes_but_for_timings(projects):
         ("skips/llava-tiny/skips.json", "skips/llava-tiny/.checkpoint/trials.jsonl"),
         ("imitation/llava-tiny/transformer-exit1/network.safetensors", "imitation/llava-tiny/transformer-exit1/.checkpoint/state.pt"),
         ("finetuned/llava-tiny/ssd-joint/model.safetensors", "finetuned/llava-tiny/ssd-joint/.checkpoint/state.pt"),
-        ("decode/llava-tiny/ssd/scenes-caption.jsonl", "decode/llava-tiny/ssd/.finished/.scenes-caption-*.partial"),
+        ("decode/llava-tiny/ssd/scenes-caption.jsonl", "decode/llava-tiny/ssd/.journal/scenes-caption-*.journal"),
     ],
     ids=["training", "searching", "distilling", "fine-tuning", "decoding"],
 )
@@ -164,7 +161,7 @@ def test_a_stage_killed_in_the_middle_goes_on_to_the_same_result(projects, targe
     results = projects[1] / RESULTS
     expected = content(results / target)
     (results / target).unlink()
-    shutil.rmtree((results / target).parent / ".finished", ignore_errors=True)
+    shutil.rmtree((results / target).parent / ".journal", ignore_errors=True)
     command = ("snakemake", f"{RESULTS}/{target}", "--cores", "1", "--configfile", SMOKE)
     with start(projects[1], *command) as first:
         while not list(results.glob(sign)) and first.poll() is None:
@@ -204,18 +201,6 @@ def test_ablations_killed_half_way_keep_finished_cells_and_end_as_undisturbed_on
     assert sorted(path.parent.name for path in cells.glob("*/network.safetensors")) == ["loss_cross-entropy", "network_mlp"]
     assert (projects[0] / "figures/smoke/ablations.png").is_file()
     assert planned(projects[0], SMOKE) == {}
-
-
-def read_table(path):
-    with path.open(newline="") as handle:
-        return list(csv.DictReader(handle))
-
-
-def content(path):
-    """A file's bytes; of decode rows all but the timings."""
-    if path.suffix != ".jsonl":
-        return path.read_bytes()
-    return [{key: value for key, value in row.items() if not TIMED.search(key)} for row in read_rows(path)]
 
 
 def untimed(path):

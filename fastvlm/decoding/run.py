@@ -8,7 +8,7 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -18,15 +18,31 @@ from fastvlm.decoding.choice import choice_of
 from fastvlm.decoding.compare import compete, outcome
 from fastvlm.decoding.contenders import Contender
 from fastvlm.decoding.drafters import Drafter
+from fastvlm.decoding.journal import Journal
 from fastvlm.decoding.pieces import pieces
 from fastvlm.decoding.replay import Replay
 from fastvlm.decoding.stopwatch import timed
-from fastvlm.decoding.units import Units
+from fastvlm.decoding.units import Units, of_shard
 from fastvlm.errors import UserError
-from fastvlm.models.checkpoint import checkpoint_files, checkpoint_folder
+from fastvlm.models.checkpoint import checkpoint_files, checkpoint_folder, content_digest
 from fastvlm.models.load import load_target
 from fastvlm.models.target import Target
 from fastvlm.progress import progress
+from fastvlm.provenance import MACHINES, git_state, machine, machine_id
+from fastvlm.rows import write_json, write_rows
+
+
+class Part(NamedTuple):
+    """What a job decodes of a dataset: the examples of one shard of so many, to at most `limit` new tokens."""
+
+    manifest: Path
+    limit: int
+    shard: int
+    shards: int
+
+    def examples(self, split: str) -> list[tuple[int, Example]]:
+        """In the manifest's order, each with its place among those of the split."""
+        return of_shard(read_manifest(self.manifest, split), self.shard, self.shards)
 
 
 @torch.inference_mode()
@@ -36,28 +52,38 @@ def decode(
     manifests: Sequence[Path],
     imitations: Sequence[Path],
     output: Path,
-    policies: Path | None = None,
     *,
+    policies: Path | None = None,
     skips: Path | None = None,
+    journals: Path | None = None,
 ) -> None:
-    """Write `<dataset>.jsonl` into the folder `output`, one a manifest: one row an example, exit layer, policy and draft length.
+    """Write `<dataset>.jsonl` into the folder `output`, one a manifest: one row an example, exit layer, policy and draft length; and
+    `machines.json`, the records of the machines that the rows name.
 
     `policies` is what the fit stage wrote, for a method that has any, `skips` what the search stage wrote. Knobs: `splits` are those
-    decoded, `max_new_tokens` a list in the order of the manifests, `sampling` None for greedy decoding, else `temperature`, `top_k`,
-    `top_p` and `seed`. The model is loaded once for all. An error in any example fails the whole job; datasets that an earlier run
-    finished from the same inputs are not decoded again.
+    decoded, `max_new_tokens` and `shards` lists in the order of the manifests, `shard` which of these is this job's, `sampling` None for
+    greedy decoding, else `temperature`, `top_k`, `top_p` and `seed`. The model is loaded once for all. An error in any example fails the
+    whole job; examples that stand in the folder `journals` (`.journal` in `output` if left out), from the same inputs, are not decoded
+    again.
     """
     torch.set_num_threads(knobs["threads"])
     target = load_target(model, knobs)
     drafters = contenders.load_drafters(knobs, target, model, imitations, skips=skips)
-    networks = [folder / "network.safetensors" for folder in imitations]
+    files = [*checkpoint_files(checkpoint_folder(model)), *(folder / "network.safetensors" for folder in imitations)]
     fitted = json.loads(policies.read_text()) if policies else []
     _refuse_unfitted(knobs, fitted, manifests)
-    searched = skips.read_text() if skips else None
-    units = Units(output, knobs | {"fitted": fitted, "skips": searched}, [*checkpoint_files(checkpoint_folder(model)), *networks])
-    for manifest, limit in zip(manifests, knobs["max_new_tokens"], strict=True):
+    decides = knobs | {"fitted": fitted, "skips": skips.read_text() if skips else None}
+    units = Units(journals or output / ".journal", decides, list(map(content_digest, files)))
+    machines: dict[str, dict[str, Any]] = {}
+    for manifest, limit, shards in zip(manifests, knobs["max_new_tokens"], knobs["shards"], strict=True):
+        part = Part(manifest, limit, knobs["shard"], shards)
         own = [record for record in fitted if record["dataset"] == manifest.stem and record["policy"] in knobs["policies"]]
-        units.write(manifest, limit, _rows(knobs, target, drafters, own, manifest, limit))
+        journal = units.journal(*part)
+        _decode(knobs, target, drafters, own, part, journal)
+        done = [journal.finished[split, example.id] for split in knobs["splits"] for _, example in part.examples(split)]
+        write_rows(output / f"{manifest.stem}.jsonl", (row for entry in done for row in entry["rows"]))
+        machines |= {machine_id(entry["machine"]): entry["machine"] for entry in done}
+    write_json(output / MACHINES, machines)
     units.forget_others()
 
 
@@ -70,24 +96,26 @@ def _refuse_unfitted(knobs: dict[str, Any], fitted: Sequence[dict[str, Any]], ma
             raise UserError(f"policy '{policy}' was not fitted for {where}; run the observe, cost and fit stages first")
 
 
-def _rows(
-    knobs: dict[str, Any], target: Target, drafters: Sequence[Drafter], fitted: Sequence[dict[str, Any]], manifest: Path, limit: int
-) -> Iterator[dict[str, Any]]:
-    """All rows of a dataset, split by split."""
-    name, method = manifest.stem, knobs["method"]
+def _decode(
+    knobs: dict[str, Any], target: Target, drafters: Sequence[Drafter], fitted: Sequence[dict[str, Any]], part: Part, journal: Journal
+) -> None:
+    """Bring all examples of the part into the journal, split by split."""
+    name, method = part.manifest.stem, knobs["method"]
     if method == "generate":
-        measure_one = partial(reference.measure, target, repeats=knobs["repeats"], limit=limit, sampling=knobs["sampling"])
+        measure_one = partial(reference.measure, target, repeats=knobs["repeats"], limit=part.limit, sampling=knobs["sampling"])
     else:
-        groups = contenders.groups(target, method, drafters, knobs["draft_lengths"], fitted, limit)
-        how = {"repeats": knobs["repeats"], "limit": limit, "method": method, "sampling": knobs["sampling"]}
+        groups = contenders.groups(target, method, drafters, knobs["draft_lengths"], fitted, part.limit)
+        how = {"repeats": knobs["repeats"], "limit": part.limit, "method": method, "sampling": knobs["sampling"]}
         measure_one = partial(measure, target, groups, **how)
     key = {"experiment": knobs["experiment"], "model": knobs["model"], "dataset": name, "dtype": knobs["dtype"], "method": method}
+    here, code = machine() | {"threads": knobs["threads"]}, "+".join(value[:12] for value in git_state().values())
     for split in knobs["splits"]:
-        examples = read_manifest(manifest, split)
-        for example in examples[: knobs["warmup"]]:
+        waiting = [(turn, example) for turn, example in part.examples(split) if (split, example.id) not in journal.finished]
+        for _, example in waiting[: knobs["warmup"]]:
             list(measure_one(example, turn=0))
-        for turn, example in enumerate(progress(examples, f"{method} on {name} {split}")):
-            yield from ({**key, "split": split, **row} for row in measure_one(example, turn=turn))
+        for turn, example in progress(waiting, f"{method} on {name} {split}"):
+            rows = [{**key, "split": split, **row, "machine": machine_id(here), "code": code} for row in measure_one(example, turn=turn)]
+            journal.add(here, rows)
 
 
 def measure(

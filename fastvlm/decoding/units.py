@@ -4,42 +4,49 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from fastvlm.data.example import Example
+from fastvlm.decoding.journal import Journal
 from fastvlm.provenance import code_digest
-from fastvlm.rows import write_rows
+
+# What differs between the parts comes with each of them, or says only who does which.
+APART = ("max_new_tokens", "shard", "shards")
 
 
 class Units:
-    """The files of a job's folder, each kept a second time, in `.finished`, under the digest of all that decides what is in it.
+    """The journals of a method, one a dataset and shard, under the digest of all that decides what is in them.
 
-    The workflow removes a job's files before it runs it again; those in `.finished` it does not know. `weights` are the files of
-    the model and of its networks: they are told apart by size and time of change, as reading them all would take minutes.
+    They lie where the workflow does not see them: it removes a job's files before it runs it again. Shards find each other's, so that
+    another number of shards decodes nothing twice. `weights` are digests of the model's files and of its networks'.
     """
 
-    def __init__(self, folder: Path, knobs: dict[str, Any], weights: Sequence[Path]):
+    def __init__(self, folder: Path, knobs: dict[str, Any], weights: Sequence[str]):
         self._folder, self._kept = folder, set()
-        # What differs between the parts comes with each of them.
-        shared = {name: value for name, value in knobs.items() if name != "max_new_tokens"}
-        seen = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in weights]
-        self._task = json.dumps([shared, seen, code_digest("fastvlm.decoding.run")], sort_keys=True)
+        shared = {name: value for name, value in knobs.items() if name not in APART}
+        self._task = json.dumps([shared, list(weights), code_digest("fastvlm.decoding.run")], sort_keys=True)
 
-    def write(self, manifest: Path, limit: int, rows: Iterable[dict[str, Any]]) -> None:
-        """The file of a dataset, whole; `rows` are asked for only if no earlier run finished them."""
+    def journal(self, manifest: Path, limit: int, shard: int, shards: int) -> Journal:
+        """That of a shard of a dataset, with what all shards have finished."""
         digest = hashlib.sha256(self._task.encode() + str(limit).encode() + manifest.read_bytes()).hexdigest()
-        finished, place = self._folder / ".finished" / f"{manifest.stem}-{digest[:16]}.jsonl", self._folder / f"{manifest.stem}.jsonl"
-        self._kept.add(finished)
-        if not finished.is_file():
-            write_rows(finished, rows)
-        place.unlink(missing_ok=True)
-        os.link(finished, place)
-        # Made now, for all that the workflow needs to know: its inputs may be younger than what they led to before.
-        os.utime(place)
+        pattern = f"{manifest.stem}-{digest[:16]}-*.journal"
+        self._kept.add(pattern)
+        own = self._folder / pattern.replace("*", f"{shard}-of-{shards}")
+        return Journal(own, sorted(set(self._folder.glob(pattern)) - {own}))
 
     def forget_others(self) -> None:
         """Remove what was finished from other inputs."""
-        for path in set((self._folder / ".finished").iterdir()) - self._kept:
-            path.unlink()
+        for path in self._folder.glob("*.journal"):
+            if not any(path.match(pattern) for pattern in self._kept):
+                path.unlink(missing_ok=True)
+
+
+def of_shard(examples: Sequence[Example], shard: int, shards: int) -> list[tuple[int, Example]]:
+    """The examples of a shard, each with its place among all; which are its own depends on their ids alone."""
+    return [(place, example) for place, example in enumerate(examples) if shard_of(example.id, shards) == shard]
+
+
+def shard_of(identity: str, shards: int) -> int:
+    return int(hashlib.sha256(identity.encode()).hexdigest(), 16) % shards

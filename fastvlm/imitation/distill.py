@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from fastvlm.decoding.drafters import check_exit_layer
@@ -73,10 +72,8 @@ def distill(knobs: dict[str, Any], model: Path, manifests: list[Path], texts: Pa
     inputs = [*manifests, *([texts] if texts else [])]
     task = fingerprint({**knobs, "backbone": backbone_fingerprint(model)}, inputs, code_digest("fastvlm.imitation.distill"))
     state = TrainingState.find(output / ".checkpoint" / "state.pt", task)
-    best = output / ".checkpoint" / "best.safetensors"
-    if state.stage == 0:
-        run_stage(distillation_stage(lesson, network, state, best), state)
-    network.load_state_dict(load_file(best))
+    run_stage(distillation_stage(lesson, network, state), state)
+    network.load_state_dict(state.best)
     with whole_file(output / "learning_curve.csv") as path:
         pd.DataFrame(state.curve).to_csv(path, index=False)
     save_network(output, network, make_card(knobs, backbone_fingerprint(model), network, state))
@@ -104,7 +101,7 @@ def frozen_head(backbone: Backbone) -> Callable[[Tensor], Tensor]:
     return lambda hidden: backbone.logits(norm(hidden.to(norm.weight.dtype)))
 
 
-def distillation_stage(lesson: Lesson, network: nn.Module, state: TrainingState, best: Path) -> Stage:
+def distillation_stage(lesson: Lesson, network: nn.Module, state: TrainingState) -> Stage:
     """Epochs over the training texts; after each, agreement on validation is noted and the best weights are kept."""
     knobs, epoch = lesson.knobs, lesson.steps_per_epoch
     # Indices only: batches are padded when their turn comes, so that the states are in memory once.
@@ -117,8 +114,7 @@ def distillation_stage(lesson: Lesson, network: nn.Module, state: TrainingState,
     def evaluate() -> None:
         agreement = validation_agreement(network, lesson)
         if agreement > max((entry["agreement"] for entry in state.evaluations), default=-1.0):
-            with whole_file(best) as path:
-                save_file(network.state_dict(), path)
+            state.keep(network)
         state.evaluations.append({"epoch": len(state.evaluations) + 1, "agreement": round(agreement, 6)})
 
     groups = [{"params": list(network.parameters()), "lr": knobs["learning_rate"]}]

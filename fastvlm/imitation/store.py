@@ -13,24 +13,17 @@ from torch import nn
 from fastvlm.decoding.drafters import Drafter, MlpImitation, TransformerImitation
 from fastvlm.errors import UserError
 from fastvlm.imitation.network import TransformerNetwork, build_network
-from fastvlm.models.checkpoint import checkpoint_folder, weight_files
+from fastvlm.models.checkpoint import checkpoint_folder, content_digest, weight_files
 from fastvlm.models.target import Target
 from fastvlm.rows import whole_file, write_json
 
-EDGE = 1 << 20  # bytes read at each end of a weights file
-
 
 def fingerprint(model: Path) -> str:
-    """Which checkpoint this is: SHA-256 of its config and of size, start and end of each weights file."""
+    """Which checkpoint this is: SHA-256 of its config and of its weights files' contents, all of them, as fine-tuning may leave
+    the first and the last layers as they were."""
     folder = checkpoint_folder(model)
-    digest = hashlib.sha256((folder / "config.json").read_bytes())
-    for path in weight_files(folder):
-        digest.update(f"{path.name} {path.stat().st_size}".encode())
-        with path.open("rb") as weights:
-            digest.update(weights.read(EDGE))
-            weights.seek(max(0, path.stat().st_size - EDGE))
-            digest.update(weights.read(EDGE))
-    return digest.hexdigest()
+    named = [f"{path.name} {content_digest(path)}" for path in (folder / "config.json", *weight_files(folder))]
+    return hashlib.sha256("\n".join(named).encode()).hexdigest()
 
 
 def save_network(folder: Path, network: nn.Module, card: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from fastvlm.rows import read_rows
 Row = dict[str, Any]
 SECONDS = ("prefill_seconds", "decode_seconds", "baseline_prefill_seconds", "baseline_decode_seconds")
 FIELDS = ("experiment", "model", "dataset", "split", "method", "policy", "exit_layer", "draft_length", "example", "text")
-FIELDS += ("dtype", "output_tokens", "equal_to_baseline", "first_difference", "logit_gap", "passes", *SECONDS)
+FIELDS += ("dtype", "output_tokens", "equal_to_baseline", "first_difference", "logit_gap", "passes", "machine", *SECONDS)
 
 
 class Setting(NamedTuple):

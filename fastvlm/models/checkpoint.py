@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from fastvlm.errors import UserError
 
 WHOLE, INDEX, CONFIG, SOURCE = "model.safetensors", "model.safetensors.index.json", "config.json", "source.json"
 TEXTS = (".json", ".txt", ".model", ".jinja")  # configurations and what tokenizers are made of
+SHA256 = re.compile("[0-9a-f]{64}")
 
 # Class of a checkpoint -> its language model's type -> our family, and the processor that belongs to it.
 FAMILIES = {
@@ -80,6 +84,18 @@ def open_weights(file: Path) -> Iterator[safe_open]:
     except (OSError, SafetensorError) as error:
         reason = str(error).replace("\n", " ")
         raise UserError(f"{file}: not a whole safetensors file ({reason}); copy or fetch the checkpoint again") from None
+
+
+def content_digest(path: Path) -> str:
+    """SHA-256 of a file, the same wherever it is copied to; the Hugging Face cache names large files by it, so those are not read."""
+    known = path.resolve().name
+    return known if SHA256.fullmatch(known) else _digest(path, path.stat().st_size, path.stat().st_mtime_ns)
+
+
+@cache
+def _digest(path: Path, _size: int, _changed: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def family_of(folder: Path) -> str:

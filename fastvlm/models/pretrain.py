@@ -25,7 +25,7 @@ from fastvlm.models.training_state import TrainingState, fingerprint
 from fastvlm.models.words import WordNaming, word_loss
 from fastvlm.models.zoo import build_backbone, build_processor, grow
 from fastvlm.provenance import code_digest
-from fastvlm.rows import whole_file
+from fastvlm.rows import take_place, whole_file, writing
 
 TOKENIZER_EXAMPLES = 4000
 
@@ -143,7 +143,11 @@ def tokenizer_texts(examples: list[Example], family: str) -> list[str]:
 
 
 def save(backbone: Backbone, output: Path) -> None:
-    """The checkpoint in transformers' own format; the weights last, so that a folder with weights is complete."""
-    output.mkdir(parents=True, exist_ok=True)
-    backbone.processor.save_pretrained(output)
-    backbone.model.eval().save_pretrained(output)
+    """The checkpoint in transformers' own format, written beside the training's own and moved from there; the weights last, so that a
+    folder with weights is complete."""
+    beside = output / ".checkpoint" / "model"
+    with writing(output):
+        backbone.processor.save_pretrained(beside)
+        backbone.model.eval().save_pretrained(beside)
+        for file in sorted(beside.iterdir(), key=lambda file: file.suffix == ".safetensors"):
+            take_place(file, output / file.name)

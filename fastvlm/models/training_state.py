@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ def fingerprint(knobs: dict[str, Any], inputs: list[Path], code: str) -> str:
 
 @dataclass
 class TrainingState:
-    """Stage and step that come next, learning curve and evaluations so far, and the tensors that they were reached with."""
+    """Stage and step that come next, learning curve and evaluations so far, the tensors that they were reached with, and the weights
+    that were best."""
 
     path: Path
     task: str
@@ -35,21 +37,19 @@ class TrainingState:
     curve: list[dict[str, Any]] = field(default_factory=list)
     evaluations: list[dict[str, Any]] = field(default_factory=list)
     tensors: dict[str, Any] | None = None
+    best: dict[str, torch.Tensor] | None = None
 
     @staticmethod
     def find(path: Path, task: str) -> TrainingState:
-        """The state saved at `path` if it is of the same task, else a fresh one."""
-        state = TrainingState(path, task)
-        if path.is_file():
-            saved = torch.load(path, map_location="cpu", weights_only=True)  # begun on a GPU, it may go on without
-            if saved["task"] == task:
-                return TrainingState(**{**saved, "path": path})
-        return state
+        """The state saved at `path` if it can be read and is of the same task, else a fresh one."""
+        saved = _load(path) if path.is_file() else None
+        return TrainingState(**{**saved, "path": path}) if saved and saved["task"] == task else TrainingState(path, task)
 
     def save(self, module: nn.Module, optimizer: Together) -> None:
         tensors = {"module": module.state_dict(), "optimizer": optimizer.state_dict()}
-        with whole_file(self.path) as partial:
-            torch.save({**vars(self), "path": None, "tensors": tensors}, partial)
+        # Through a file of Python's, whose errors say what is wrong; torch's own writer says of a full disk that a position is unexpected.
+        with whole_file(self.path) as partial, partial.open("wb") as file:
+            torch.save({**vars(self), "path": None, "tensors": tensors}, file)
 
     def restore(self, module: nn.Module, optimizer: Together) -> None:
         """Put saved tensors back, once."""
@@ -58,6 +58,22 @@ class TrainingState:
             optimizer.load_state_dict(self.tensors["optimizer"])
             self.tensors = None
 
+    def keep(self, module: nn.Module) -> None:
+        """Take the module's weights as the best so far."""
+        self.best = {name: tensor.detach().cpu().clone() for name, tensor in module.state_dict().items()}
+
     def clear(self) -> None:
         """Forget the state on disk, and whatever lies beside it: the training is done."""
         shutil.rmtree(self.path.parent, ignore_errors=True)
+
+
+def _load(path: Path) -> dict[str, Any] | None:
+    """What was saved; None, with a word on stderr, for a file that cannot be read, whatever a disk made of it."""
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)  # begun on a GPU, it may go on without
+        # One of another version of this program is of another task too.
+        return saved if saved.keys() == TrainingState.__dataclass_fields__.keys() else None
+    except Exception as error:
+        reason = str(error).split("\n")[0]
+        print(f"{path}: the checkpoint cannot be read ({reason}); the training begins anew", file=sys.stderr, flush=True)
+        return None

@@ -25,7 +25,7 @@ def decode_tokens(config: Config, model: str, dataset: str, counts: Counts) -> i
         examples = counts[split]
         if examples is None:
             return None
-        examples += min(examples, config.decoding.warmup)
+        examples += min(examples, config.decoding.warmup * config.datasets[dataset].shards)
         texts += examples * sum(decodes_an_example(config, model, method) for method in methods)
     return texts * config.datasets[dataset].max_new_tokens
 

@@ -42,7 +42,9 @@ def _of_model(config: Config, model: str) -> Iterator[Job]:
     yield Job("cost", model)
     if knobs.ranks(config):
         yield Job("rank", model)
-    yield from [Job("decode", model)] * len(knobs.methods(config))
+    methods, shards = len(knobs.methods(config)), knobs.shards(config)
+    yield from [Job("decode", model)] * methods * shards
+    yield from [Job("merge", model)] * methods * (shards > 1)
     for stage in ("observe", "fit"):
         yield from [Job(stage, model)] * sum(knobs.fits(config, model, method) for method in knobs.methods(config))
     if knobs.spreads(config):

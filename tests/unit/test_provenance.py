@@ -99,6 +99,6 @@ def test_machine_names_processor_and_versions():
 def test_without_git_the_commit_is_none(tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "PACKAGE", tmp_path / "fastvlm")
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert provenance._git_state() == {"commit": "none", "uncommitted": "none"}
+    assert provenance.git_state() == {"commit": "none", "uncommitted": "none"}
     monkeypatch.setenv("PATH", "")
-    assert provenance._git_state()["commit"] == "none"
+    assert provenance.git_state()["commit"] == "none"

@@ -1,5 +1,7 @@
 """The tables: columns as named, counts as in the rows, ratios as views over the counts, same bytes twice."""
 
+import json
+
 import pytest
 
 from fastvlm.errors import UserError
@@ -13,6 +15,8 @@ from tests.rows_factory import TUNED, cost_rows, write_decode_files
 DESIGN = {
     "speedup": "output_tokens,decode_speedup,decode_speedup_low,decode_speedup_high,e2e_speedup,e2e_speedup_low,e2e_speedup_high,"
     "verdict,decode_tokens_per_second,equal_to_baseline,claim",
+    "speedup_by_machine": "machine,output_tokens,decode_speedup,decode_speedup_low,decode_speedup_high,e2e_speedup,e2e_speedup_low,"
+    "e2e_speedup_high,verdict,decode_tokens_per_second,equal_to_baseline,claim",
     "acceptance": "drafted,accepted,acceptance_rate,acceptance_rate_low,acceptance_rate_high,target_passes,tokens_per_target_pass",
     "acceptance_by_context": "context_low,context_high,drafted,accepted,acceptance_rate,acceptance_rate_low,acceptance_rate_high",
     "acceptance_by_position": "position,drafted,accepted,acceptance_rate,acceptance_rate_low,acceptance_rate_high",
@@ -170,6 +174,32 @@ def test_other_seconds_change_timing_columns_only(tmp_path):
             changed = {column for column in one if one[column] != other[column]}
             assert all("speedup" in column or "per_second" in column or column == "verdict" for column in changed)
             assert bool(changed) == (table == "speedup")
+
+
+def test_rows_of_two_machines_are_split_by_machine_and_said_aloud(tmp_path, capsys):
+    paths = write_decode_files(tmp_path, 6)
+    for row_of in (path for path in paths if path.parent.name == "ssd"):
+        other = {"test-4", "test-5"}
+        write_rows(row_of, [row | ({"machine": "1"} if row["example"] in other else {}) for row in read_rows(row_of)])
+    tables = run(tmp_path, paths)
+    lines = read_table(tables / "speedup_by_machine.csv")
+    assert {(line["method"], line["machine"], line["examples"]) for line in lines} == {("ssd", "0", 4), ("ssd", "1", 2)}
+    assert len(lines) == 2 * 8
+    whole = next(line for line in read_table(tables / "speedup.csv") if line["method"] == "ssd")
+    assert sum(line["output_tokens"] for line in lines[:2]) == whole["output_tokens"]
+    assert min(line["decode_speedup"] for line in lines[:2]) <= whole["decode_speedup"] <= max(line["decode_speedup"] for line in lines[:2])
+    provenance = json.loads((tables / "provenance.json").read_text())
+    assert provenance["cpu"] == "CPU 0" and list(provenance["machines"]) == ["0", "1"]
+    [said] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: ")]
+    assert said.startswith("warning: the rows come from 2 machines: 0 (CPU 0, none); 1 (CPU 1, none). Each row compares seconds of one")
+
+
+def test_a_machine_without_a_record_leaves_no_table(tmp_path):
+    paths = write_decode_files(tmp_path)
+    write_rows(paths[0], [row | {"machine": "elsewhere"} for row in read_rows(paths[0])])
+    with pytest.raises(UserError, match="machine 'elsewhere' of the decode rows has no record; run the decode stage again"):
+        run(tmp_path, paths)
+    assert not (tmp_path / "tables").exists()
 
 
 def test_same_rows_same_bytes(tmp_path):

@@ -68,9 +68,11 @@ use rule decode as decode_variation with:
         policies=[],
     output:
         rows=expand("{ablations}/{{model}}/{{cell}}/decode/{dataset}.jsonl", ablations=ABLATIONS, dataset=ABLATED_DATASETS),
+        machines=f"{ABLATIONS}/{{model}}/{{cell}}/decode/machines.json",
     log:
         f"{LOGS}/ablations/{{model}}-{{cell}}-decode.log",
     params:
+        journals=f"{ABLATIONS}/{{model}}/{{cell}}/decode/.journal",
         knobs=lambda wildcards: to_json(ablations.decode(CONFIG, wildcards.model, wildcards.cell)),
 
 

@@ -9,6 +9,7 @@ from fastvlm.config import load_config
 from fastvlm.errors import UserError
 from fastvlm.methods import FITTED, IMITATING, RETRAINED, SKIPPING
 from fastvlm.models.checkpoint import checkpoint_files
+from fastvlm.place import check_place
 from fastvlm.provenance import code_digest
 
 
@@ -23,6 +24,7 @@ def or_stop(action, *arguments):
 def hold_run_lock():
     if workflow.is_main_process:
         or_stop(run_lock.hold, Path(".snakemake/fastvlm.lock"))
+        or_stop(check_place, Path(RESULTS))
 
 
 CONFIG = or_stop(load_config, config, " + ".join(map(str, workflow.configfiles)))
@@ -53,6 +55,7 @@ wildcard_constraints:
     exit_layer="[0-9]+",
     examples="[0-9]+",
     cell="[a-z0-9_-]+",
+    shard="[0-9]+",
     name="[a-z_]+",
 
 

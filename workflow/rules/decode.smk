@@ -1,6 +1,12 @@
 """Models, imitation networks, skipped sublayers and images -> decode rows and costs. These jobs hold the stopwatch: each runs alone on the machine."""
 
 
+DECODED = f"{RESULTS}/decode/{{model}}/{{method}}"
+SHARDS = knobs.shards(CONFIG)
+# One job writes where the tables read; the parts of several are merged first.
+PART, OF_PART = (DECODED, "") if SHARDS == 1 else (f"{DECODED}/parts/{{shard}}", "-{shard}")
+
+
 rule decode:
     message:
         "Decoding with {wildcards.method} of {wildcards.model}"
@@ -11,17 +17,21 @@ rule decode:
         skips=searched_skips,
         policies=fitted_policies,
     output:
-        rows=expand("{results}/decode/{{model}}/{{method}}/{dataset}.jsonl", results=RESULTS, dataset=CONFIG.datasets),
+        rows=[f"{PART}/{dataset}.jsonl" for dataset in CONFIG.datasets],
+        machines=f"{PART}/machines.json",
     log:
-        f"{LOGS}/decode/{{model}}-{{method}}.log",
+        f"{LOGS}/decode/{{model}}-{{method}}{OF_PART}.log",
     params:
         folder=model_folder,
         manifests=lambda wildcards, input: each("--manifest", input.manifests),
         imitations=lambda wildcards, input: each("--imitation", folders(input.networks)),
         policies=lambda wildcards, input: each("--policies", input.policies),
         skips=lambda wildcards, input: each("--skips", input.skips),
-        output_folder=lambda wildcards, output: Path(output.rows[0]).parent,
-        knobs=lambda wildcards: to_json(knobs.decode(CONFIG, wildcards.model, wildcards.method)),
+        output_folder=lambda wildcards, output: Path(output.machines).parent,
+        journals=f"{DECODED}/.journal",
+        knobs=lambda wildcards: to_json(
+            knobs.decode(CONFIG, wildcards.model, wildcards.method, int(wildcards.get("shard", 0)))
+        ),
         code=code_digest("fastvlm.decoding.run"),
     threads: timed_cores
     resources:
@@ -30,7 +40,36 @@ rule decode:
         stopwatch=int(CONFIG.decoding.timed),
     shell:
         "(fastvlm decode --knobs {params.knobs:q} --model {params.folder:q} {params.manifests}"
-        " {params.imitations} {params.policies} {params.skips} --output {params.output_folder:q}) 2>&1 | tee {log:q}"
+        " {params.imitations} {params.policies} {params.skips} --output {params.output_folder:q}"
+        " --journals {params.journals:q}) 2>&1 | tee {log:q}"
+
+
+if SHARDS > 1:
+
+    rule merge:
+        message:
+            "Putting together what {wildcards.method} of {wildcards.model} decoded in parts"
+        input:
+            manifests=MANIFESTS,
+            parts=expand(rules.decode.output.machines, shard=range(SHARDS), allow_missing=True),
+            rows=expand(rules.decode.output.rows, shard=range(SHARDS), allow_missing=True),
+        output:
+            rows=[f"{DECODED}/{dataset}.jsonl" for dataset in CONFIG.datasets],
+            machines=f"{DECODED}/machines.json",
+        log:
+            f"{LOGS}/merge/{{model}}-{{method}}.log",
+        params:
+            manifests=lambda wildcards, input: each("--manifest", input.manifests),
+            parts=lambda wildcards, input: each("--part", folders(input.parts)),
+            folder=lambda wildcards, output: Path(output.machines).parent,
+            knobs=lambda wildcards: to_json({"splits": knobs.splits(wildcards.method)}),
+            code=code_digest("fastvlm.decoding.merge"),
+        resources:
+            mem_mb=4000,
+            runtime=30,
+        shell:
+            "(fastvlm merge --knobs {params.knobs:q} {params.manifests} {params.parts}"
+            " --output {params.folder:q}) 2>&1 | tee {log:q}"
 
 
 rule cost:

@@ -1,7 +1,8 @@
 """Decode rows and costs -> tables."""
 
 TEST_ROWS = decode_rows(METHODS)
-SUMMED = ["speedup", "acceptance", "acceptance_by_context", "acceptance_by_position", "accepted_length", "draft_length_by_context", "precision", "cost"]
+SUMMED = ["speedup", "speedup_by_machine", "acceptance", "acceptance_by_context", "acceptance_by_position"]
+SUMMED += ["accepted_length", "draft_length_by_context", "precision", "cost"]
 MEANS = ["geometric_means", "ranks"]
 SCORED = ["quality", "quality_by_tag", "quality_change", "ranking", "chance"]
 OPTIONAL = {
@@ -42,6 +43,7 @@ rule tables:
         "Summing up the test rows"
     input:
         rows=TEST_ROWS,
+        machines=sorted({f"{Path(rows).parent}/machines.json" for rows in TEST_ROWS}),
         cost=expand("{results}/cost/{model}.jsonl", results=RESULTS, model=CONFIG.models),
         selection=rules.select.output.selection,
     output:

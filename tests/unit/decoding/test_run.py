@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 import torch
 
 from fastvlm.data.example import write_manifest
 from fastvlm.decoding import reference, speculative
+from fastvlm.decoding import run as stage
 from fastvlm.decoding.run import decode
 from fastvlm.decoding.trace import Trace
 from fastvlm.errors import UserError
@@ -20,7 +22,7 @@ from tests import tiny
 KNOBS = {
     "experiment": "tiny", "model": "tiny-llava", "splits": ["test"], "device": "cpu", "dtype": "float32",
     "threads": 1, "draft_lengths": [1, 3], "exit_layers": [], "policies": [], "sampling": None, "warmup": 1,
-    "repeats": 2, "max_new_tokens": [12],
+    "repeats": 2, "max_new_tokens": [12], "shard": 0, "shards": [1],
 }  # fmt: skip
 
 
@@ -110,9 +112,7 @@ def test_an_exit_layer_outside_the_model_is_refused(tmp_path, checkpoint, manife
     assert not (tmp_path / "rows").exists()
 
 
-def test_a_job_that_fails_half_way_leaves_no_file(tmp_path, checkpoint, manifest, monkeypatch):
-    from fastvlm.decoding import run as stage
-
+def test_a_job_that_fails_half_way_leaves_only_its_journal_and_goes_on(tmp_path, checkpoint, manifest, monkeypatch):
     real, calls = stage.compete, []
 
     def breaks_later(*args, **kwargs):
@@ -124,14 +124,25 @@ def test_a_job_that_fails_half_way_leaves_no_file(tmp_path, checkpoint, manifest
     monkeypatch.setattr(stage, "compete", breaks_later)
     with pytest.raises(RuntimeError):
         run(tmp_path, checkpoint, manifest, method="ssd", exit_layers=[1])
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert [path.suffix for path in tmp_path.rglob("*") if path.is_file()] == [".journal"]
+    calls[:] = [0] * 9
+    rows = run(tmp_path, checkpoint, manifest, method="ssd", exit_layers=[1])
+    assert len(calls) == 9 + 2, "the third example, and itself to warm up"
+    assert [row["example"] for row in rows] == [f"test-{i}" for i in range(3) for _ in range(2)]
 
 
 def test_both_splits_go_into_a_file_for_each_dataset_and_validation_may_be_empty(tmp_path, checkpoint):
     paths = [tmp_path / "data" / f"{name}.jsonl" for name in ("with", "without")]
     write_manifest(paths[0], [*tiny.examples(2, "validation"), *tiny.examples(1)])
     write_manifest(paths[1], tiny.examples(1))
-    knobs = KNOBS | {"method": "ssd", "exit_layers": [1], "splits": ["validation", "test"], "max_new_tokens": [4, 6], "draft_lengths": [2]}
+    knobs = KNOBS | {
+        "method": "ssd",
+        "exit_layers": [1],
+        "splits": ["validation", "test"],
+        "max_new_tokens": [4, 6],
+        "draft_lengths": [2],
+        "shards": [1, 1],
+    }
     decode(knobs, checkpoint, paths, [], tmp_path / "rows")
     found = [[(row["dataset"], row["split"]) for row in rows_of(tmp_path / "rows" / path.name)] for path in paths]
     assert found == [[("with", "validation"), ("with", "validation"), ("with", "test")], [("without", "test")]]
@@ -142,7 +153,7 @@ def test_a_dataset_that_an_earlier_run_finished_is_not_decoded_again(tmp_path, c
     first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
     write_manifest(first, tiny.examples(1))
     write_manifest(second, tiny.examples(2))
-    knobs = KNOBS | {"method": "ssd", "exit_layers": [1], "max_new_tokens": [5, 5]}
+    knobs = KNOBS | {"method": "ssd", "exit_layers": [1], "max_new_tokens": [5, 5], "shards": [1, 1]}
     decode(knobs, checkpoint, [first, second], [], tmp_path / "rows")
     written = {name: (tmp_path / "rows" / name).read_bytes() for name in ("first.jsonl", "second.jsonl")}
     (tmp_path / "rows" / "first.jsonl").unlink()
@@ -150,9 +161,35 @@ def test_a_dataset_that_an_earlier_run_finished_is_not_decoded_again(tmp_path, c
     # Seconds never come out the same twice.
     assert (tmp_path / "rows" / "first.jsonl").read_bytes() == written["first.jsonl"]
     assert (tmp_path / "rows" / "second.jsonl").read_bytes() != written["second.jsonl"]
-    assert len(list((tmp_path / "rows" / ".finished").iterdir())) == 2
+    assert len(list((tmp_path / "rows" / ".journal").iterdir())) == 2
     decode(knobs | {"repeats": 1}, checkpoint, [first, second], [], tmp_path / "rows")
     assert (tmp_path / "rows" / "first.jsonl").read_bytes() != written["first.jsonl"]
+
+
+def test_rows_name_the_machine_and_the_code_that_made_them(tmp_path, checkpoint, manifest):
+    rows = run(tmp_path, checkpoint, manifest, method="baseline")
+    records = json.loads((tmp_path / "rows" / "machines.json").read_text())
+    assert {row["machine"] for row in rows} == set(records) and len(records) == 1
+    [record] = records.values()
+    assert record["threads"] == 1 and record["cpu"] and record["torch"].startswith("2.")
+    assert all(len(row["code"].split("+")) == 2 for row in rows)
+
+
+def test_a_copy_elsewhere_goes_on_where_the_job_stopped(tmp_path, checkpoint, manifest, monkeypatch):
+    rows = run(tmp_path, checkpoint, manifest, method="ssd", exit_layers=[1])
+    copied = tmp_path / "elsewhere"
+    shutil.copytree(checkpoint, copied / "model", copy_function=shutil.copyfile)  # with another time of change
+    shutil.copytree(tmp_path / "rows" / ".journal", copied / "journal")
+    knobs = KNOBS | {"method": "ssd", "exit_layers": [1]}
+    monkeypatch.setattr(stage, "compete", None)
+    decode(knobs, copied / "model", [manifest], [], copied / "rows", journals=copied / "journal")
+    assert rows_of(copied / "rows" / manifest.name) == rows
+    weights = copied / "model" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(TypeError):  # asked to decode, which `compete` cannot
+        decode(knobs, copied / "model", [manifest], [], copied / "rows", journals=copied / "journal")
 
 
 def test_two_runs_differ_in_timing_only(tmp_path, checkpoint, manifest):
@@ -178,7 +215,7 @@ def test_fitted_policies_are_settings_of_their_own(tmp_path, checkpoint, manifes
     (tmp_path / "fitted.json").write_text(json.dumps(fitted))
     names = ["confidence", "context", "goodput"]
     knobs = KNOBS | {"method": "ssd", "exit_layers": [1], "policies": names}
-    decode(knobs, checkpoint, [manifest], [], tmp_path / "rows", tmp_path / "fitted.json")
+    decode(knobs, checkpoint, [manifest], [], tmp_path / "rows", policies=tmp_path / "fitted.json")
     rows = read_rows(tmp_path / "rows" / manifest.name)
     settings = dict.fromkeys((row["policy"], row["draft_length"]) for row in rows)
     assert list(settings) == [("fixed", 1), ("fixed", 3), *((name, 3) for name in names)]

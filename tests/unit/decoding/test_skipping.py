@@ -137,9 +137,10 @@ def test_it_is_watched_fitted_and_decoded_like_the_others_but_has_no_exit_layer(
     assert min(drafting[0]["draft_step_seconds"]) > 0
     fit(knobs | {"exit_layers": [None]}, tmp_path / "seen.jsonl", tmp_path / "cost.jsonl", tmp_path / "fitted.json")
     decoding = {"experiment": "tiny", "splits": ["test"], "draft_lengths": [1, 3], "policies": names, "warmup": 0, "repeats": 1}
+    decoding |= {"shard": 0, "shards": [1]}
     with pytest.raises(UserError, match="policy 'confidence' was not fitted for draft-verify on drawn; run the observe, cost and fit"):
         decode(knobs | decoding, checkpoint, [manifest], [], rows, skips=skips)
-    decode(knobs | decoding, checkpoint, [manifest], [], rows, tmp_path / "fitted.json", skips=skips)
+    decode(knobs | decoding, checkpoint, [manifest], [], rows, policies=tmp_path / "fitted.json", skips=skips)
     found = read_rows(rows / "drawn.jsonl")
     settings = dict.fromkeys((row["policy"], row["exit_layer"], row["draft_length"]) for row in found)
     assert list(settings) == [("fixed", None, 1), ("fixed", None, 3), *((name, None, 3) for name in names)]
@@ -159,6 +160,8 @@ def test_other_skips_are_decoded_anew(tmp_path, checkpoint):
         "sampling": None,
         "warmup": 0,
         "repeats": 1,
+        "shard": 0,
+        "shards": [1],
     }
     passes = []
     for skipped in ([], [0, 1, 2, 3, 4]):

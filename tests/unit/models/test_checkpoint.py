@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +12,15 @@ import torch
 from transformers import AutoProcessor
 
 from fastvlm.errors import UserError
-from fastvlm.models.checkpoint import check_processor, checkpoint_files, checkpoint_folder, family_of, open_weights, weight_files
+from fastvlm.models.checkpoint import (
+    check_processor,
+    checkpoint_files,
+    checkpoint_folder,
+    content_digest,
+    family_of,
+    open_weights,
+    weight_files,
+)
 from fastvlm.models.weights import load_model
 from tests import tiny
 
@@ -167,3 +176,14 @@ def test_a_source_stands_for_the_snapshot_in_the_cache(tmp_path, monkeypatch):
     assert f"model.safetensors of owner/name at {COMMIT} is not in the Hugging Face cache any more; run the fetch stage" in said
     (snapshot / "config.json").unlink()
     assert "config.json of owner/name" in refused(checkpoint_folder, model)
+
+
+def test_a_file_is_known_by_all_of_its_content_or_by_the_cache_s_name_of_it(tmp_path):
+    path, name = tmp_path / "weights", hashlib.sha256(b"content").hexdigest()
+    path.write_bytes(b"content")
+    assert content_digest(path) == name
+    blob = tmp_path / name
+    blob.write_bytes(b"gigabytes that are not read")
+    link = tmp_path / "model.safetensors"
+    link.symlink_to(blob)
+    assert content_digest(link) == name

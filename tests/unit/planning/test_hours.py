@@ -15,9 +15,11 @@ from tests.unit.planning.experiment import FILES, LLAVA, SMOKE, experiment
 from tests.workspace import copy_project, planned
 
 
-@pytest.mark.parametrize("name", ["config/smoke.yaml", "config/paper.yaml"])
+@pytest.mark.parametrize("name", ["config/smoke.yaml", "config/paper.yaml", "sharded.yaml"])
 def test_jobs_are_those_of_a_dry_run(name, tmp_path):
     project = copy_project(tmp_path)
+    smoke = (project / "config/smoke.yaml").read_text()
+    (project / "sharded.yaml").write_text(smoke.replace("max_new_tokens: 24}", "max_new_tokens: 24, shards: 3}"))
     assert Counter(job.rule for job in list_jobs(load_config(project / name))) == planned(project, name)
 
 

@@ -1,0 +1,31 @@
+"""`make torture` in short: a clock set back, and a run killed at two random moments."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from tests import torture
+from tests.workspace import copy_project
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    return copy_project(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(project):
+    return torture.undisturbed(project)
+
+
+def test_a_clock_set_back_is_said_before_anything_runs(project, undisturbed):
+    assert "data/scenes-" in torture.torture_by_clock(project, undisturbed[0])
+
+
+def test_killed_at_random_moments_a_run_ends_with_the_same_files(project, undisturbed):
+    expected, seconds = undisturbed
+    for stage in ("imitation", "decode"):
+        shutil.rmtree(project / torture.RESULTS / stage)
+    assert torture.torture_by_kills(project, expected, kills=2, seed=1, longest=seconds / 2).total() == 2
