@@ -13,6 +13,7 @@ if not workflow.overwrite_configfiles:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/resources.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -43,4 +44,4 @@ rule all:
 
 
 onstart:
-    hold_run_lock()
+    begin_run()

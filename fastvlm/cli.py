@@ -373,6 +373,14 @@ def plan(
 
 
 @app.command()
+def status(folder: Annotated[Path, typer.Option(help="folder that snakemake runs in")] = Path()) -> None:
+    """Say how far the run of a folder is: jobs done, running, failed and waiting, the time that remains, the last error of each failure."""
+    from fastvlm.status import describe
+
+    typer.echo(describe(folder))
+
+
+@app.command()
 def publish(experiment: Annotated[str, typer.Option(help="name of a finished experiment")]) -> None:
     """Copy tables, PNG figures and headline of a finished experiment to docs/results."""
     from fastvlm.publish import publish as copy

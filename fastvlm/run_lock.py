@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fastvlm.errors import UserError
 
+FILE = Path(".snakemake/fastvlm.lock")
 VARIABLE = "FASTVLM_RUN_LOCK"
 SECONDS_FOR_ORPHANS = 5.0  # jobs of a run that was killed end at once; a new run waits for them so long
 
@@ -35,6 +36,18 @@ def hold(path: Path) -> int:
     os.pwrite(descriptor, str(os.getpid()).encode(), 0)
     os.environ[VARIABLE] = str(path.resolve())
     return descriptor
+
+
+def is_held(path: Path) -> bool:
+    """Whether a run is at work."""
+    if not path.is_file():
+        return False
+    with path.open() as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def end_with_run() -> None:

@@ -18,14 +18,12 @@ from fastvlm.imitation.store import load_drafter
 from fastvlm.methods import DRAFTING, TUNED
 from fastvlm.models.load import load_target
 from fastvlm.tables import COLUMNS
-from tests.untimed import TIMED, content, read_table
+from tests.untimed import FITTED, content, read_table, untimed
 from tests.workspace import copy_project, planned, run, start
 
 SMOKE = "config/smoke.yaml"
 RESULTS = "results/smoke"
 MODELS = ("llava-tiny", "blip2-opt-tiny", "blip2-t5-tiny")
-# Policies that are fitted weigh measured seconds: how much they draft follows time. What they say does not.
-FITTED = ("confidence", "context", "goodput")
 # Which setting is fastest is itself a timing, and so is what is shown at that setting alone.
 FOLLOWS_TIME = {"selection.csv", "policies.csv", "ceiling.csv", "comparison.csv", "limits.csv", "geometric_means.csv", "ranks.csv"}
 FOLLOWS_DECODING = {
@@ -201,8 +199,3 @@ def test_ablations_killed_half_way_keep_finished_cells_and_end_as_undisturbed_on
     assert sorted(path.parent.name for path in cells.glob("*/network.safetensors")) == ["loss_cross-entropy", "network_mlp"]
     assert (projects[0] / "figures/smoke/ablations.png").is_file()
     assert planned(projects[0], SMOKE) == {}
-
-
-def untimed(path):
-    rows = [row for row in read_table(path) if row.get("policy") not in FITTED]
-    return [{column: cell for column, cell in row.items() if not TIMED.search(column)} for row in rows]

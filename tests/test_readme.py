@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
+from snakemake.cli import get_argument_parser
+from typer.main import get_command
 
+from fastvlm.cli import app
 from fastvlm.readme import markers, render, update_readme
 from tests.workspace import PROJECT as ROOT
 
 README = (ROOT / "README.md").read_text()
+CLUSTER = (ROOT / "docs/on-your-cluster.md").read_text()
+COMMANDS = [
+    *(line for block in re.findall(r"```sh\n(.*?)```", README + CLUSTER, re.DOTALL) for line in block.splitlines()),
+    *re.findall(r"`((?:snakemake|fastvlm) [^`]+)`", README + CLUSTER),
+]
 PUBLISHED = sorted(path for path in (ROOT / "docs" / "results").iterdir() if path.is_dir())
 
 
@@ -33,6 +42,21 @@ def test_prose_holds_no_measured_number():
 def test_make_targets_exist(target):
     found = subprocess.run(["make", "--dry-run", *([target] if target else []), "FOLDER=x"], cwd=ROOT, capture_output=True, text=True)
     assert found.returncode == 0, found.stderr
+
+
+@pytest.mark.parametrize("command", sorted({line for line in COMMANDS if line.startswith("snakemake ")}))
+def test_snakemake_knows_the_options_and_the_files_are_there(command):
+    told = get_argument_parser().parse_args(shlex.split(command)[1:])
+    assert all((ROOT / path).exists() for path in [*(told.profile or []), *map(str, told.configfile or [])])
+
+
+@pytest.mark.parametrize("command", sorted({line for line in COMMANDS if line.startswith("fastvlm ")}))
+def test_fastvlm_knows_the_commands(command):
+    name, *options = shlex.split(command)[1:]
+    known = get_command(app).commands
+    assert name.startswith("-") or {option for option in options if option.startswith("--")} <= {
+        text for parameter in known[name].params for text in parameter.opts
+    }
 
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(((?!http)[^)]+)\)", README))))

@@ -10,6 +10,8 @@ from typing import Any
 from fastvlm.rows import read_rows
 
 TIMED = re.compile("seconds|speedup|per_second|verdict")
+# Policies that are fitted weigh measured seconds: how much they draft follows time. What they say does not.
+FITTED = ("confidence", "context", "goodput")
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
@@ -23,3 +25,8 @@ def content(path: Path) -> Any:
         return path.read_bytes()
     rows = read_rows(path) if path.suffix == ".jsonl" else read_table(path)
     return [{key: value for key, value in row.items() if not TIMED.search(key)} for row in rows]
+
+
+def untimed(path: Path) -> list[dict[str, str]]:
+    """A table's rows but those of fitted policies, without the timings."""
+    return [row for row in content(path) if row.get("policy") not in FITTED]

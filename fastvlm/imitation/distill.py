@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from fastvlm.decoding.drafters import check_exit_layer
+from fastvlm.imitation import EVALUATION_BATCH
 from fastvlm.imitation.losses import cosine_loss, distillation_loss, token_loss
 from fastvlm.imitation.network import TransformerNetwork, build_network
 from fastvlm.imitation.states import States, StatesBatch, backbone_states, batches, groups
@@ -28,8 +29,6 @@ from fastvlm.models.training import Stage, run_stage
 from fastvlm.models.training_state import TrainingState, fingerprint
 from fastvlm.provenance import code_digest
 from fastvlm.rows import read_rows, whole_file
-
-EVALUATION_BATCH = 64
 
 
 @dataclass(frozen=True)

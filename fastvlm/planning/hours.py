@@ -19,15 +19,23 @@ def decodes_an_example(config: Config, model: str, method: str) -> int:
 
 
 def decode_tokens(config: Config, model: str, dataset: str, counts: Counts) -> int | None:
-    """Of all decode jobs of a model and dataset: every method on test, those with several settings on validation; warm-up included."""
-    texts = 0
-    for split, methods in {"test": knobs.methods(config), "validation": knobs.tuned_methods(config)}.items():
-        examples = counts[split]
-        if examples is None:
-            return None
-        examples += min(examples, config.decoding.warmup * config.datasets[dataset].shards)
-        texts += examples * sum(decodes_an_example(config, model, method) for method in methods)
-    return texts * config.datasets[dataset].max_new_tokens
+    """Of all decode jobs of a model and dataset; None where the examples of a split are not counted."""
+    if counts["test"] is None or counts["validation"] is None:
+        return None
+    return sum(method_tokens(config, model, method, dataset, counts) for method in knobs.methods(config))
+
+
+def method_tokens(config: Config, model: str, method: str, dataset: str, counts: Counts) -> int:
+    """Of a method's decode job in one dataset: test and, if it has settings to choose, validation; warm-up included."""
+    read = config.datasets[dataset]
+    examples = sum(counts[split] + min(counts[split], config.decoding.warmup * read.shards) for split in knobs.splits(method))
+    return examples * decodes_an_example(config, model, method) * read.max_new_tokens
+
+
+def observe_tokens(config: Config, model: str, method: str, dataset: str, counts: Counts) -> int:
+    """Of a method's observe job in one dataset: validation once at each exit layer."""
+    settings = max(1, len(knobs.exit_layers(config, model, method)))
+    return counts["validation"] * settings * config.datasets[dataset].max_new_tokens
 
 
 def text_steps(config: Config, dataset: str, counts: Counts) -> int | None:

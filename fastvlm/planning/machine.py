@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-import torch
 from huggingface_hub.constants import HF_HUB_CACHE
-
-from fastvlm.models.memory import CONTAINER
 
 
 @dataclass(frozen=True)
@@ -32,6 +29,8 @@ class Machine:
 
 def survey() -> Machine:
     """The machine that this runs on."""
+    import torch  # takes seconds, which planning for other machines need not wait
+
     cuda = torch.cuda.get_device_properties(0).total_memory if torch.cuda.is_available() else None
     downloads = Path(HF_HUB_CACHE)
     return Machine(_host_bytes(), cuda, downloads, shutil.disk_usage(_nearest(downloads)).free)
@@ -39,6 +38,8 @@ def survey() -> Machine:
 
 def _host_bytes() -> int:
     """Memory of the machine, or of the container that this runs in."""
+    from fastvlm.models.memory import CONTAINER
+
     physical, limit = psutil.virtual_memory().total, CONTAINER / "memory.max"
     own = limit.read_text().strip() if limit.is_file() else "max"
     return min(physical, int(own)) if own.isdigit() else physical

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from fastvlm import knobs
 from fastvlm.config import Config
-from fastvlm.imitation.distill import EVALUATION_BATCH
+from fastvlm.imitation import EVALUATION_BATCH
 from fastvlm.planning import estimate
 from fastvlm.planning.estimate import Lesson
 from fastvlm.planning.hours import Counts, train_texts

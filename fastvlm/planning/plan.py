@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from fastvlm import knobs
@@ -65,14 +65,14 @@ def _model_row(config: Config, model: str, known: Known, jobs: int) -> Row:
     stages = {"loading": estimate.load_bytes(source.shape, told["dtype"]), **{name: size for name, size in found.items() if size}}
     most = None if None in found.values() else max(stages.values())
     host = stages["loading"] if device == "cuda" else most
-    hours = _sum(_text_hours(config, model, dataset, known) for dataset in config.datasets) if "texts" in stages else 0.0
+    hours = sum_known(text_hours(config, model, dataset, known) for dataset in config.datasets) if "texts" in stages else 0.0
     return Row(model, "", jobs, device, source.download_bytes, most, host, None, hours, stages)
 
 
 def _dataset_row(config: Config, model: str, dataset: str, known: Known, jobs: int) -> Row:
     shape, told = known.sources[model].shape, knobs.arithmetic(config, model)
     device = known.machine.device(told["device"])
-    rate, tokens = _rate(config, model, dataset, known), decode_tokens(config, model, dataset, known.counts[dataset])
+    rate, tokens = find_rate(config, model, dataset, known), decode_tokens(config, model, dataset, known.counts[dataset])
     hours = tokens / rate.tokens_per_second / 3600 if rate and tokens is not None else None
     if shape is None:
         return Row(model, dataset, jobs, device, rate=rate, hours=hours)
@@ -81,12 +81,14 @@ def _dataset_row(config: Config, model: str, dataset: str, known: Known, jobs: i
     return Row(model, dataset, jobs, device, None, size, host, rate, hours, {"decode": size})
 
 
-def _text_hours(config: Config, model: str, dataset: str, known: Known) -> float | None:
-    rate, steps = _rate(config, model, dataset, known), text_steps(config, dataset, known.counts[dataset])
+def text_hours(config: Config, model: str, dataset: str, known: Known) -> float | None:
+    """Of generating the distillation texts of a dataset; None where rate or examples are not known."""
+    rate, steps = find_rate(config, model, dataset, known), text_steps(config, dataset, known.counts[dataset])
     return steps / rate.tokens_per_second / 3600 if rate and steps is not None else None
 
 
-def _rate(config: Config, model: str, dataset: str, known: Known) -> Rate | None:
+def find_rate(config: Config, model: str, dataset: str, known: Known) -> Rate | None:
+    """Given, measured or assumed; None of a model whose shape is not known."""
     found, shape = choose(model, dataset, known.given, known.measured), known.sources[model].shape
     if found or shape is None:
         return found
@@ -94,6 +96,7 @@ def _rate(config: Config, model: str, dataset: str, known: Known) -> Rate | None
     return assume(shape, told["dtype"], known.machine.device(told["device"]))
 
 
-def _sum(values) -> float | None:
+def sum_known(values: Iterable[float | None]) -> float | None:
+    """The sum; None if any of the values is not known."""
     values = list(values)
     return None if None in values else sum(values)

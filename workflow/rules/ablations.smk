@@ -79,6 +79,7 @@ use rule decode as decode_variation with:
 rule ablate:
     message:
         "Comparing what was varied"
+    localrule: True
     input:
         rows=[expand(rules.decode_variation.output.rows, model=model, cell=cells) for model, cells in ABLATED.items()],
         curves=[f"{network_of(model, cell)}/learning_curve.csv" for model, cells in ABLATED.items() for cell in cells],
@@ -105,6 +106,7 @@ rule ablate:
 rule figure_ablations:
     message:
         "Drawing ablations"
+    localrule: True
     input:
         table=rules.ablate.output.table,
     output:

@@ -4,7 +4,9 @@ import json
 import shlex
 from pathlib import Path
 
-from fastvlm import knobs, run_lock
+from snakemake.logging import logger
+
+from fastvlm import cluster, events, knobs, run_lock
 from fastvlm.config import load_config
 from fastvlm.errors import UserError
 from fastvlm.methods import FITTED, IMITATING, RETRAINED, SKIPPING
@@ -21,11 +23,18 @@ def or_stop(action, *arguments):
         raise SystemExit(f"error: {error}") from None
 
 
-def hold_run_lock():
+def begin_run():
+    """Refuse a second run in this folder, end what an earlier one left in a cluster's queue, and write down from now on what happens."""
     if workflow.is_main_process:
-        or_stop(run_lock.hold, Path(".snakemake/fastvlm.lock"))
+        or_stop(run_lock.hold, run_lock.FILE)
         or_stop(check_place, Path(RESULTS))
+        if Path(".snakemake/slurm_logs").is_dir():
+            or_stop(cluster.cancel_orphans, Path.cwd())
+        EVENTS.open(events.FILE)
 
+
+EVENTS = events.EventLog()
+logger.addHandler(EVENTS)
 
 CONFIG = or_stop(load_config, config, " + ".join(map(str, workflow.configfiles)))
 RESULTS, FIGURES, LOGS = (f"{top}/{CONFIG.experiment}" for top in ("results", "figures", "logs"))
@@ -60,8 +69,8 @@ wildcard_constraints:
 
 
 def timed_cores(wildcards):
-    """All of the machine's, so that a timed job is alone; their number is known only when jobs are made, not while rules are read."""
-    return workflow.cores if CONFIG.decoding.timed else CONFIG.decoding.threads
+    """All of the machine's, so that a timed job is alone on it: the number is known when jobs are made. A cluster is asked for that (resources.smk)."""
+    return workflow.cores if CONFIG.decoding.timed and workflow.nodes is None else CONFIG.decoding.threads
 
 
 def to_json(value):

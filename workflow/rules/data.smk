@@ -4,6 +4,7 @@
 rule data:
     message:
         "Writing the manifest of {wildcards.dataset}"
+    localrule: True
     input:
         files=official_files,
     output:

@@ -35,8 +35,7 @@ rule decode:
         code=code_digest("fastvlm.decoding.run"),
     threads: timed_cores
     resources:
-        mem_mb=8000,
-        runtime=240,
+        **model_job("decode", threads=CONFIG.decoding.threads, timed=CONFIG.decoding.timed),
         stopwatch=int(CONFIG.decoding.timed),
     shell:
         "(fastvlm decode --knobs {params.knobs:q} --model {params.folder:q} {params.manifests}"
@@ -49,6 +48,7 @@ if SHARDS > 1:
     rule merge:
         message:
             "Putting together what {wildcards.method} of {wildcards.model} decoded in parts"
+        localrule: True
         input:
             manifests=MANIFESTS,
             parts=expand(rules.decode.output.machines, shard=range(SHARDS), allow_missing=True),
@@ -93,8 +93,7 @@ rule cost:
         code=code_digest("fastvlm.metrics.cost_model"),
     threads: timed_cores
     resources:
-        mem_mb=8000,
-        runtime=60,
+        **model_job("cost", threads=CONFIG.decoding.threads, runtime=60, timed=CONFIG.decoding.timed),
         stopwatch=int(CONFIG.decoding.timed),
     shell:
         "(fastvlm cost --knobs {params.knobs:q} --model {params.folder:q} {params.manifests} {params.imitations}"
@@ -122,8 +121,7 @@ rule observe:
         code=code_digest("fastvlm.decoding.observe"),
     threads: CONFIG.decoding.threads
     resources:
-        mem_mb=8000,
-        runtime=120,
+        **model_job("observe", threads=CONFIG.decoding.threads),
     shell:
         "(fastvlm observe --knobs {params.knobs:q} --model {params.folder:q} {params.manifests} {params.imitations}"
         " {params.skips} --output {output.rows:q}) 2>&1 | tee {log:q}"
@@ -143,8 +141,7 @@ rule fit:
         knobs=lambda wildcards: to_json(knobs.fit(CONFIG, wildcards.model, wildcards.method)),
         code=code_digest("fastvlm.decoding.fit"),
     resources:
-        mem_mb=2000,
-        runtime=30,
+        **host_job(mem_mb=2000, runtime=30),
     shell:
         "(fastvlm fit --knobs {params.knobs:q} --observations {input.observations:q} --cost {input.cost:q}"
         " --output {output.policies:q}) 2>&1 | tee {log:q}"

@@ -18,8 +18,7 @@ rule texts:
         code=code_digest("fastvlm.imitation.texts"),
     threads: CONFIG.distillation.threads
     resources:
-        mem_mb=8000,
-        runtime=240,
+        **model_job("texts", threads=CONFIG.distillation.threads),
     shell:
         "(fastvlm texts --knobs {params.knobs:q} --model {params.folder:q} {params.manifests} --output {output.rows:q}) 2>&1 | tee {log:q}"
 
@@ -48,8 +47,7 @@ rule distill:
         code=code_digest("fastvlm.imitation.distill"),
     threads: CONFIG.distillation.threads
     resources:
-        mem_mb=8000,
-        runtime=240,
+        **model_job("distill", threads=CONFIG.distillation.threads, runtime=240),
     shell:
         "(fastvlm distill --knobs {params.knobs:q} --model {params.folder:q} {params.manifests} {params.texts}"
         " --output {params.output_folder:q}) 2>&1 | tee {log:q}"

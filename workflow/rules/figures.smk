@@ -19,6 +19,7 @@ for figure, tables in FIGURE_TABLES.items():
             f"figure_{figure}"
         message:
             f"Drawing {figure}"
+        localrule: True
         input:
             tables=[f"{RESULTS}/{table}" if "." in table else f"{RESULTS}/{table}.csv" for table in tables],
         output:

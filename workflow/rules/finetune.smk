@@ -27,8 +27,7 @@ rule finetune:
         code=code_digest("fastvlm.finetuning.finetune"),
     threads: lambda wildcards: finetuning(wildcards).threads
     resources:
-        mem_mb=8000,
-        runtime=240,
+        **model_job("finetune", threads=lambda wildcards: finetuning(wildcards).threads, runtime=240),
     shell:
         "(fastvlm finetune --knobs {params.knobs:q} --model {params.folder:q} {params.manifests}"
         " --output {params.output_folder:q}) 2>&1 | tee {log:q}"

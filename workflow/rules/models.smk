@@ -25,8 +25,12 @@ rule pretrain:
         model=one_of(TRAINED),
     threads: lambda wildcards: CONFIG.models[wildcards.model].training.threads
     resources:
-        mem_mb=8000,
-        runtime=240,
+        **model_job(
+            "pretrain",
+            threads=lambda wildcards: CONFIG.models[wildcards.model].training.threads,
+            mem_mb=8000,
+            runtime=240,
+        ),
     shell:
         "(fastvlm pretrain --knobs {params.knobs:q} {params.manifests} --output {params.folder:q}) 2>&1 | tee {log:q}"
 
@@ -34,6 +38,7 @@ rule pretrain:
 rule fetch:
     message:
         "Fetching {wildcards.model} from the hub"
+    localrule: True
     output:
         source=f"{RESULTS}/models/{{model}}/source.json",
     log:

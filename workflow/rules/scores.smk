@@ -18,8 +18,7 @@ rule rank:
         code=code_digest("fastvlm.decoding.rank_stage"),
     threads: CONFIG.decoding.threads
     resources:
-        mem_mb=8000,
-        runtime=240,
+        **model_job("rank", threads=CONFIG.decoding.threads, runtime=240),
     shell:
         "(fastvlm rank --knobs {params.knobs:q} --model {params.folder:q} {params.manifests} --output {output.rows:q}) 2>&1 | tee {log:q}"
 
@@ -43,8 +42,7 @@ rule quality:
         knobs=to_json(knobs.quality(CONFIG)),
         code=code_digest("fastvlm.metrics.quality"),
     resources:
-        mem_mb=4000,
-        runtime=60,
+        **host_job(mem_mb=4000, runtime=60),
     shell:
         "(fastvlm quality --knobs {params.knobs:q} {params.rows} {params.manifests} {params.ranks}"
         " --output {params.folder:q}) 2>&1 | tee {log:q}"
@@ -53,6 +51,7 @@ rule quality:
 rule judge:
     message:
         "Having a judge score the free answers"
+    localrule: True
     input:
         rows=TEST_ROWS,
         manifests=MANIFESTS,
@@ -77,6 +76,7 @@ rule judge:
 rule published:
     message:
         "Putting published scores beside ours"
+    localrule: True
     input:
         tables=expand("{results}/{table}.csv", results=RESULTS, table=["quality", "quality_by_tag", "judged"]),
     output:
@@ -97,6 +97,7 @@ rule published:
 rule compare:
     message:
         "Putting all that was measured of each method into one line"
+    localrule: True
     input:
         tables=expand(
             "{results}/{table}.csv",
@@ -120,6 +121,7 @@ rule compare:
 rule limits:
     message:
         "Summing up the speed-ups by the length of the text"
+    localrule: True
     input:
         rows=TEST_ROWS,
         selection=rules.select.output.selection,

@@ -22,8 +22,7 @@ rule search:
         code=code_digest("fastvlm.decoding.search"),
     threads: CONFIG.distillation.threads
     resources:
-        mem_mb=8000,
-        runtime=240,
+        **model_job("search", threads=CONFIG.distillation.threads, runtime=240),
     shell:
         "(fastvlm search --knobs {params.knobs:q} --model {params.folder:q} {params.manifests} {params.texts}"
         " --output {params.output_folder:q}) 2>&1 | tee {log:q}"

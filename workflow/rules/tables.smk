@@ -22,6 +22,7 @@ TABLES = expand(
 rule select:
     message:
         "Picking exit layers and draft lengths on validation"
+    localrule: True
     input:
         rows=decode_rows(TUNED),
     output:
@@ -41,6 +42,7 @@ rule select:
 rule tables:
     message:
         "Summing up the test rows"
+    localrule: True
     input:
         rows=TEST_ROWS,
         machines=sorted({f"{Path(rows).parent}/machines.json" for rows in TEST_ROWS}),
@@ -68,6 +70,7 @@ rule tables:
 rule means:
     message:
         "Taking geometric means of the speed-ups and ranking the methods"
+    localrule: True
     input:
         rows=TEST_ROWS,
         manifests=MANIFESTS,
@@ -93,6 +96,7 @@ rule means:
 rule policies:
     message:
         "Comparing the draft-length policies"
+    localrule: True
     input:
         rows=decode_rows(TUNED),
         selection=rules.select.output.selection,
@@ -114,6 +118,7 @@ rule policies:
 rule gallery:
     message:
         "Gathering pictures and what FastVLM says of them, token by token"
+    localrule: True
     input:
         rows=decode_rows(["baseline", "fastvlm"]),
         manifests=MANIFESTS,
@@ -136,6 +141,7 @@ rule gallery:
 rule ceiling:
     message:
         "Comparing speed-ups with what could be"
+    localrule: True
     input:
         rows=decode_rows(TUNED),
         cost=expand("{results}/cost/{model}.jsonl", results=RESULTS, model=CONFIG.models),
@@ -160,6 +166,7 @@ rule ceiling:
 rule see:
     message:
         "Checking whether the texts name what is drawn"
+    localrule: True
     input:
         rows=decode_rows(["baseline"]),
         manifests=MANIFESTS,
@@ -181,6 +188,7 @@ rule see:
 rule seeds:
     message:
         "Comparing imitation networks of several seeds"
+    localrule: True
     input:
         cards=flat(of_each_seed("imitation/{model}/{network}-exit{exit_layer}{seed}/card.json")),
         observations=flat(of_each_seed("observe/{model}/fastvlm{seed}.jsonl")),
@@ -203,6 +211,7 @@ rule seeds:
 rule learning_curve:
     message:
         "Collecting the learning curves of all models"
+    localrule: True
     input:
         tables=list(learning_curves().values()),
     output:
@@ -223,6 +232,7 @@ rule learning_curve:
 rule headline:
     message:
         "Writing the headline"
+    localrule: True
     input:
         tables=expand("{results}/{table}.csv", results=RESULTS, table=[*SUMMED, "selection", "quality", "geometric_means"]),
         provenance=rules.tables.output.provenance,

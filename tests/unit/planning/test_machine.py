@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fastvlm.planning import machine
+from fastvlm.models import memory
 from fastvlm.planning.machine import Machine, survey
 
 
@@ -18,7 +18,7 @@ def test_the_machine_has_memory_and_a_disk():
 
 def test_a_container_has_less_than_the_machine(tmp_path, monkeypatch):
     limit = tmp_path / "memory.max"
-    monkeypatch.setattr(machine, "CONTAINER", tmp_path)
+    monkeypatch.setattr(memory, "CONTAINER", tmp_path)
     whole = survey().host_bytes
     limit.write_text("max\n")
     assert survey().host_bytes == whole
