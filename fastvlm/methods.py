@@ -11,6 +11,7 @@ BARE = ("ssd", *RETRAINED)  # take the state of the exit layer as it is
 FITTED = (*BARE, "draft-verify", "fastvlm")  # say how sure they are of a draft, so that policies can be fitted
 BESIDE = ("baseline", "generate", "oracle")  # stand beside the methods, for reference, and are not ranked among them
 LOSSY = ("exit-only",)  # do not claim the text of plain decoding
+CHANGING = (*RETRAINED, *LOSSY)  # may say something else than the model's plain decoding
 
 
 def claim(method: str, *, drawn: bool = False) -> str:

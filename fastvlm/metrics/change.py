@@ -1,4 +1,4 @@
-"""What a method costs in quality that does not promise the text of the model's plain decoding: its score less that one's, paired."""
+"""What the methods cost in quality that may say something else than the model's plain decoding: their score less its, paired."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastvlm.methods import claim
+from fastvlm.methods import CHANGING
 from fastvlm.metrics.bootstrap import ratio, resample
 from fastvlm.metrics.captions import Scored
 from fastvlm.metrics.examples import Examples, task_of
@@ -24,18 +24,18 @@ def tabulate(
     texts: Mapping[Setting, TextSet],
     examples: Mapping[str, Examples],
     captioned: Mapping[TextSet, Scored],
-) -> Iterator[Record]:
-    """A line a setting of such a method. The main score's change has a bootstrap interval over the examples, of which both texts are.
+) -> Iterator[tuple[Setting, Record]]:
+    """Of each setting of such a method what `COLUMNS` hold beside its key and claim.
 
-    `equal_to_original` is the share of texts that are plain decoding's word by word. Knobs: `seed`, `resamples`, `confidence` (0 to 1).
+    The main score's change has a bootstrap interval over the examples, of which both texts are; `equal_to_original` is the share of texts
+    that are plain decoding's word by word. Knobs: `seed`, `resamples`, `confidence` (0 to 1).
     """
     original = {(setting.model, setting.dataset): of for setting, of in texts.items() if setting.method == "baseline"}
     for setting, own in texts.items():
         plain = original.get((setting.model, setting.dataset))
-        if plain and claim(setting.method) != "lossless":
-            task = task_of(examples[setting.dataset])
-            key = setting._asdict() | {"examples": len(own[1]), "claim": claim(setting.method), "task": task}
-            yield key | _change(knobs, examples[setting.dataset], (own, plain), captioned)
+        if plain and setting.method in CHANGING:
+            of = examples[setting.dataset]
+            yield setting, {"examples": len(own[1]), "task": task_of(of)} | _change(knobs, of, (own, plain), captioned)
 
 
 def _change(knobs: Mapping[str, Any], examples: Examples, pair: tuple[TextSet, TextSet], captioned: Mapping[TextSet, Scored]) -> Record:

@@ -46,7 +46,7 @@ def score(knobs: dict[str, Any], rows: list[Path], manifests: list[Path], rank: 
     tables = {
         "quality": [_key(setting, runs) | line(texts[setting]) for setting in runs],
         "quality_by_tag": [_key(setting, runs) | {"tag": tag} | line(part) for setting, tag, part in tagged],
-        "quality_change": list(change.tabulate(knobs, texts, examples, captioned)),
+        "quality_change": [_key(setting, runs) | line for setting, line in change.tabulate(knobs, texts, examples, captioned)],
         "ranking": ranking.tabulate(knobs, experiment, rank, examples),
         "chance": [
             {"experiment": experiment, "dataset": name} | line(part) | seeing.count(part[1], examples[name]) for name, part in blind.items()

@@ -11,7 +11,7 @@ import pytest
 from fastvlm.data.example import Example, write_manifest
 from fastvlm.data.scene_tasks import examples as drawn
 from fastvlm.errors import UserError
-from fastvlm.metrics import captions, scores
+from fastvlm.metrics import captions, change, scores
 from fastvlm.metrics.chance import blind_texts
 from fastvlm.metrics.quality import COLUMNS, score
 from fastvlm.metrics.ranking import chance
@@ -77,6 +77,15 @@ def test_a_line_a_setting_and_equal_texts_are_scored_once(tmp_path, scored_by_le
         assert record["spice"] is record["vqa_accuracy"] is record["answer_right"] is None
         assert record["token_f1_low"] <= record["token_f1"] <= record["token_f1_high"]
     assert found["ranking"] == found["chance"] == []
+
+
+def test_only_what_may_say_something_else_has_a_change_whether_texts_are_drawn_or_not(tmp_path, scored_by_length, monkeypatch):
+    monkeypatch.setattr(change, "CHANGING", ("ssd",))
+    path = drawn_manifest(tmp_path / "scenes-vqa.jsonl", "vqa")
+    score(KNOBS, write_decode_files(tmp_path, dataset="scenes-vqa", equal_to_baseline=None), [path], [], tmp_path)
+    lines = tables(tmp_path)["quality_change"]
+    assert {(line["method"], line["claim"], line["equal_to_original"]) for line in lines} == {("ssd", "equal in distribution", 1)}
+    assert len(lines) == 8
 
 
 def test_a_tag_s_line_is_of_the_examples_that_have_it(tmp_path, scored_by_length):
