@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -46,10 +47,11 @@ FOLLOWS_DECODING = {
 def projects(tmp_path_factory):
     """Two copies in which the experiment ran, side by side on a core each."""
     folders = [copy_project(tmp_path_factory.mktemp("project")) for _ in range(2)]
-    runs = [start(folder, "snakemake", "--cores", "1", "--configfile", SMOKE) for folder in folders]
-    for process in runs:
-        output, _ = process.communicate()
-        assert process.returncode == 0, output[-5000:]
+    # Each is read while it runs: one whose pipe is full would wait for the other's end.
+    with ThreadPoolExecutor() as pool:
+        ended = list(pool.map(lambda folder: run(folder, "snakemake", "--cores", "1", "--configfile", SMOKE), folders))
+    for code, output in ended:
+        assert code == 0, output[-5000:]
     return folders
 
 
