@@ -1,4 +1,4 @@
-"""How every figure looks: colours for the colour-blind (Okabe-Ito), marker and line for grey; the same bytes for the same table."""
+"""How every figure looks: colours for the colour-blind (Okabe-Ito), marker, line and hatch for grey; the same bytes for the same table."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ METHOD_COLOURS = {
 OTHER_COLOURS = (ORANGE, PURPLE, SKY, BLACK)
 MARKERS = "osD^vPX*"
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
+HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "++++")
 PANEL = (3.9, 2.9)
 NO_BREAK = "\u00a0"
 SETTINGS_WIDTH, SETTINGS_SIZE = 62, 7.5  # letters in a line above a panel, and their size in points
