@@ -65,6 +65,7 @@ use rule decode as decode_variation with:
         model=model_files,
         manifests=expand("{results}/data/{dataset}.jsonl", results=RESULTS, dataset=ABLATED_DATASETS),
         networks=lambda wildcards: [f"{network_of(wildcards.model, wildcards.cell)}/network.safetensors"],
+        skips=[],
         policies=[],
     output:
         rows=expand("{ablations}/{{model}}/{{cell}}/decode/{dataset}.jsonl", ablations=ABLATIONS, dataset=ABLATED_DATASETS),
