@@ -21,6 +21,8 @@ BLIP2 = "Question: {prompt} Answer:"
 BLIP2_SHORT = "Question: {prompt} Short answer:"
 # Source: the BLIP-2 release's example of a chat.
 BLIP2_ANSWER = " {answer}."
+# Source: InstructBLIP (Dai et al., arXiv 2305.06500, appendix), visual dialogue: one 'Question:', which an encoder finds.
+BLIP2_HISTORY, BLIP2_ROUND = "Dialog history:{rounds}\n", " {question} {answer}."
 # Source: LAVIS, the caption configurations of BLIP-2. What it was taught to continue, not to answer.
 BLIP2_CAPTION = "a photo of"
 
@@ -46,6 +48,8 @@ def prompt_parts(family: str, example: Example) -> list[str]:
 
 def _chat(family: str, dialogue: Dialogue, question: str) -> list[str]:
     """The picture's caption and all that was said, as it was said by people, then the question."""
+    if family == "blip2-t5":
+        return [_told(dialogue) + BLIP2.format(prompt=question)]
     asked = [question for question, _ in dialogue.history] + [question]
     if family == "llava":
         answers = [LLAVA_ANSWER.format(answer=answer) for _, answer in dialogue.history]
@@ -55,3 +59,9 @@ def _chat(family: str, dialogue: Dialogue, question: str) -> list[str]:
         before = [f"{dialogue.caption} ", *(" " for _ in asked[1:])]
         turns = [before + BLIP2.format(prompt=text) for before, text in zip(before, asked, strict=True)]
     return [*(part for pair in zip(turns, answers, strict=False) for part in pair), turns[-1]]
+
+
+def _told(dialogue: Dialogue) -> str:
+    """What an encoder reads before the question."""
+    rounds = "".join(BLIP2_ROUND.format(question=asked, answer=said.rstrip(".")) for asked, said in dialogue.history)
+    return f"{dialogue.caption} " + (BLIP2_HISTORY.format(rounds=rounds) if rounds else "")

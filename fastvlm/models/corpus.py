@@ -98,10 +98,9 @@ def _pixel_values(processor: ProcessorMixin, example: Example) -> Tensor:
 def _replies(tokenizer: PreTrainedTokenizerBase, parts: list[str], length: int) -> list[tuple[int, int]]:
     """The spans of a prompt of `length` tokens in which the model is to have answered: its parts 1, 3, ...
 
-    Counted from its end, as a processor puts placeholders and most special tokens before the first answer; T5's end token stands behind.
+    Counted from its end, as a processor puts placeholders and special tokens before the first answer.
     """
-    closed = tokenizer.encode(parts[-1])[-1] == tokenizer.eos_token_id
-    spans, end = [], length - closed
+    spans, end = [], length
     for index in range(len(parts) - 1, 0, -1):
         begin = end - len(tokenizer.encode(parts[index], add_special_tokens=False))
         if index % 2:

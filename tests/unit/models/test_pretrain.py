@@ -175,8 +175,12 @@ def talk(processor, knobs):
 def test_what_was_answered_before_is_found_in_the_prompt(talk, processor, knobs):
     batch = talk.collate([0], talk.answers[0])
     said = [processor.tokenizer.decode(batch.prompts[0][begin:end]) for begin, end in batch.replies[0]]
-    end = "</s>" if knobs["family"] == "llava" else "."
-    assert said == [f" {answer.rstrip('.') if end == '.' else answer}{end}" for _, answer in SAID.history]
+    as_answered = {
+        "llava": [" Yes, a red star.</s>", " At the top</s>"],
+        "blip2-opt": [" Yes, a red star.", " At the top."],
+        "blip2-t5": [],  # its encoder reads them as what was told
+    }
+    assert said == as_answered[knobs["family"]]
 
 
 def test_t5_reads_an_end_behind_its_prompt_as_its_own_tokenizer_puts_it(talk, processor, knobs):
