@@ -69,6 +69,10 @@ class Backbone(ABC):
     def sight(self) -> list[nn.Parameter]:
         """The weights that come before the language model."""
 
+    def position_biases(self) -> list[nn.Parameter]:
+        """What is added to attention for how far tokens stand apart, where that is learned as numbers."""
+        return []
+
     @abstractmethod
     def image_features(self, pixels: Tensor) -> Tensor:
         """[batch, 3, height, width] -> what the language model reads in the placeholders' places, [batch, image tokens, hidden]."""

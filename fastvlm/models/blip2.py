@@ -62,6 +62,9 @@ class Blip2T5(Blip2):
     def layers(self) -> nn.ModuleList:
         return self.language.decoder.block
 
+    def position_biases(self) -> list[nn.Parameter]:
+        return [stack[0].layer[0].SelfAttention.relative_attention_bias.weight for stack in self.stacks()]
+
     def stacks(self) -> list[nn.ModuleList]:
         return [self.language.encoder.block, self.language.decoder.block]
 

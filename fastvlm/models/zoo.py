@@ -120,10 +120,12 @@ def _start_small(language: T5ForConditionalGeneration) -> None:
 
 
 def grow(backbone: Backbone, knobs: dict[str, Any], layers: int) -> Backbone:
-    """The same function in `layers` decoder layers: each trained layer is followed by copies that add nothing yet.
+    """About the same function in `layers` decoder layers, all of which are needed: more steps of less each.
 
-    Block expansion as in LLaMA Pro (Wu et al., arXiv 2401.02415): a copy's output projections start at zero. The new
-    layers stand between the trained ones, not after them, so that further training really uses the depth.
+    Each trained layer is followed by copies of itself that share what it adds, as if a residual network were an equation solved with
+    smaller steps (Chang et al., arXiv 1710.10348). What that changes, further training mends. Copies that add nothing, as in block
+    expansion, would be mended by none: a method that skips layers would skip them at no loss, and plain decoding run them for nothing.
+    The first layer alone stays whole, with copies that add nothing yet: in trained language models, too, it changes what it reads most.
     """
     if layers == len(backbone.layers):
         return backbone
@@ -133,17 +135,16 @@ def grow(backbone: Backbone, knobs: dict[str, Any], layers: int) -> Backbone:
         for index, layer in enumerate(new):
             # Not strict: of T5's blocks, only the first of a stack holds the position bias.
             layer.load_state_dict(old[index // copies].state_dict(), strict=False)
-            if index % copies:
-                _silence(grown.outputs(layer))
+            _scale(grown.outputs(layer), 1 / copies if index >= copies else float(index == 0))
     _copy_all_but_layers(backbone, grown)
     return grown
 
 
 @torch.no_grad()
-def _silence(projections: Iterable[nn.Linear]) -> None:
+def _scale(projections: Iterable[nn.Linear], share: float) -> None:
     for projection in projections:
         for parameter in projection.parameters():
-            nn.init.zeros_(parameter)
+            parameter.mul_(share)
 
 
 def _copy_all_but_layers(old: Backbone, new: Backbone) -> None:
