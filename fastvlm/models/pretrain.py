@@ -30,7 +30,7 @@ from fastvlm.rows import take_place, whole_file, writing
 TOKENIZER_EXAMPLES = 4000
 # Biases must come to differ by several units, and AdamW moves a number by the rate: at the rate of matrices T5's encoder does not learn
 # in a thousand steps to tell what stands near a word, and of a dialogue not which question is the last.
-POSITION_RATE = 15.0
+POSITION_RATE = 40.0
 
 
 def pretrain(knobs: dict[str, Any], manifests: list[Path], output: Path) -> None:
