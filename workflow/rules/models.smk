@@ -24,6 +24,8 @@ rule pretrain:
     wildcard_constraints:
         model=one_of(TRAINED),
     threads: lambda wildcards: CONFIG.models[wildcards.model].training.threads
+    # Long and on one core: begun late, one training would keep all timed jobs waiting.
+    priority: 1
     resources:
         **model_job(
             "pretrain",
