@@ -27,7 +27,7 @@ def code_digest(module: str) -> str:
     Comments, docstrings and layout do not count, so that only an edit that can change a result makes one stale.
     """
     modules = sorted(_closure(module))
-    return hashlib.sha256("\n".join(f"{name} {_tree_digest(name)}" for name in modules).encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join(f"{name} {_read(name)[0]}" for name in modules).encode()).hexdigest()[:16]
 
 
 def _closure(module: str) -> set[str]:
@@ -36,7 +36,7 @@ def _closure(module: str) -> set[str]:
         name = waiting.pop()
         if name not in found:
             found.add(name)
-            waiting.extend(_imports(name))
+            waiting.extend(_read(name)[1])
     return found
 
 
@@ -47,18 +47,18 @@ def _file_of(module: str) -> Path | None:
 
 
 @cache
-def _tree_digest(module: str) -> str:
-    tree = _parse(module)
+def _read(module: str) -> tuple[str, tuple[str, ...]]:
+    """(digest of its syntax tree, what it imports of the package): a module is parsed once for both."""
+    tree, names = _parse(module), set()
     for node in ast.walk(tree):
+        names.update(_imported_names(node))
         if isinstance(node, DOCUMENTED) and ast.get_docstring(node) is not None:
             node.body = node.body[1:]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), _of_package(names)
 
 
-@cache
-def _imports(module: str) -> tuple[str, ...]:
-    """The package's modules that `module` imports anywhere, also inside functions, and the packages that hold them."""
-    names = {name for node in ast.walk(_parse(module)) for name in _imported_names(node)}
+def _of_package(names: set[str]) -> tuple[str, ...]:
+    """The package's modules among imported names, and the packages that hold them."""
     inside = {name for name in names if name.split(".")[0] == PACKAGE.name}
     parents = {name.rsplit(".", cut)[0] for name in inside for cut in range(1, name.count(".") + 1)}
     return tuple(sorted(name for name in inside | parents if _file_of(name)))

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -22,10 +21,9 @@ from fastvlm.models.corpus import Corpus
 from fastvlm.models.device import resolve_device, resolve_dtype, resolve_precision
 from fastvlm.models.load import load_backbone
 from fastvlm.models.pretrain import lessons, save
-from fastvlm.models.training import Stage, run_stage
+from fastvlm.models.training import Stage, run_stage, write_curve
 from fastvlm.models.training_state import TrainingState, fingerprint
 from fastvlm.provenance import code_digest
-from fastvlm.rows import whole_file
 
 
 def finetune(knobs: dict[str, Any], model: Path, manifests: list[Path], output: Path) -> None:
@@ -56,8 +54,7 @@ def finetune(knobs: dict[str, Any], model: Path, manifests: list[Path], output: 
         backbone = load_backbone(model, knobs)
         merge_adapters(backbone, training["lora"], learned)
     save(backbone, output)
-    with whole_file(output / "learning_curve.csv") as path:
-        pd.DataFrame(state.curve).assign(model=knobs["name"]).to_csv(path, index=False)
+    write_curve(output / "learning_curve.csv", [step | {"model": knobs["name"]} for step in state.curve])
     state.clear()
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 
 from fastvlm.models.backbone import Backbone
+
+if TYPE_CHECKING:
+    from peft import PeftModel
 
 
 def add_adapters(backbone: Backbone, lora: dict[str, Any]) -> PeftModel:
@@ -17,6 +19,9 @@ def add_adapters(backbone: Backbone, lora: dict[str, Any]) -> PeftModel:
 
     Knobs of `lora`: `rank`, `alpha`. Their first weights are of torch's generator.
     """
+    # Here, as small models are trained without.
+    from peft import LoraConfig, get_peft_model
+
     inside = {id(module) for module in backbone.layers.modules() if isinstance(module, nn.Linear)}
     names = [name for name, module in backbone.model.named_modules() if id(module) in inside]
     settings = LoraConfig(r=lora["rank"], lora_alpha=lora["alpha"], lora_dropout=0.0, target_modules=names)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -25,10 +24,10 @@ from fastvlm.models.backbone import Backbone
 from fastvlm.models.corpus import Corpus
 from fastvlm.models.device import resolve_dtype
 from fastvlm.models.load import load_backbone
-from fastvlm.models.training import Stage, run_stage
+from fastvlm.models.training import Stage, run_stage, write_curve
 from fastvlm.models.training_state import TrainingState, fingerprint
 from fastvlm.provenance import code_digest
-from fastvlm.rows import read_rows, whole_file
+from fastvlm.rows import read_rows
 
 
 @dataclass(frozen=True)
@@ -73,8 +72,7 @@ def distill(knobs: dict[str, Any], model: Path, manifests: list[Path], texts: Pa
     state = TrainingState.find(output / ".checkpoint" / "state.pt", task)
     run_stage(distillation_stage(lesson, network, state), state)
     network.load_state_dict(state.best)
-    with whole_file(output / "learning_curve.csv") as path:
-        pd.DataFrame(state.curve).to_csv(path, index=False)
+    write_curve(output / "learning_curve.csv", state.curve)
     save_network(output, network, make_card(knobs, backbone_fingerprint(model), network, state))
     state.clear()
 

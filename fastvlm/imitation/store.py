@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import nn
 
 from fastvlm.decoding.drafters import Drafter, MlpImitation, TransformerImitation
 from fastvlm.errors import UserError
+from fastvlm.imitation.card import read_card
 from fastvlm.imitation.network import TransformerNetwork, build_network
 from fastvlm.models.checkpoint import checkpoint_folder, content_digest, weight_files
 from fastvlm.models.target import Target
@@ -31,10 +31,6 @@ def save_network(folder: Path, network: nn.Module, card: dict[str, Any]) -> None
     with whole_file(folder / "network.safetensors") as path:
         save_file(network.state_dict(), path)
     write_json(folder / "card.json", card)
-
-
-def read_card(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "card.json").read_text())
 
 
 def load_drafter(folder: Path, target: Target, model: Path) -> Drafter:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastvlm.errors import UserError
-from fastvlm.imitation.store import read_card
+from fastvlm.imitation.card import read_card
 from fastvlm.metrics.bootstrap import resample
 from fastvlm.metrics.runs import Row, read_runs
 from fastvlm.metrics.speed import advantage

@@ -14,7 +14,8 @@ from fastvlm.data.example import read_manifest
 from fastvlm.decoding.drafters import Drafter, EarlyExit, confidence
 from fastvlm.decoding.skipping import load_skips
 from fastvlm.decoding.stopwatch import timed
-from fastvlm.imitation.store import load_drafter, read_card
+from fastvlm.imitation.card import read_card
+from fastvlm.imitation.store import load_drafter
 from fastvlm.methods import BARE
 from fastvlm.models.load import load_target
 from fastvlm.models.target import Prefix, Target

@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from fastvlm.errors import UserError
-from fastvlm.imitation.store import read_card
+from fastvlm.imitation.card import read_card
 from fastvlm.rows import read_rows
 from fastvlm.table_file import Record, write_table
 

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -20,12 +19,12 @@ from fastvlm.models.backbone import UNLABELLED, Backbone, Batch, DecoderOnly
 from fastvlm.models.corpus import Corpus
 from fastvlm.models.device import resolve_device, resolve_precision
 from fastvlm.models.families import FAMILIES
-from fastvlm.models.training import Stage, run_stage
+from fastvlm.models.training import Stage, run_stage, write_curve
 from fastvlm.models.training_state import TrainingState, fingerprint
 from fastvlm.models.words import WordNaming, word_loss
 from fastvlm.models.zoo import build_backbone, build_processor, grow
 from fastvlm.provenance import code_digest
-from fastvlm.rows import take_place, whole_file, writing
+from fastvlm.rows import take_place, writing
 
 TOKENIZER_EXAMPLES = 4000
 # Biases must come to differ by several units, and AdamW moves a number by the rate: at the rate of matrices T5's encoder does not learn
@@ -50,8 +49,7 @@ def pretrain(knobs: dict[str, Any], manifests: list[Path], output: Path) -> None
     task = fingerprint(knobs, manifests, code_digest("fastvlm.models.pretrain"))
     state = TrainingState.find(output / ".checkpoint" / "state.pt", task)
     save(train(knobs, processor, corpus, state), output)
-    with whole_file(output / "learning_curve.csv") as path:
-        pd.DataFrame(state.curve).assign(model=knobs["name"]).to_csv(path, index=False)
+    write_curve(output / "learning_curve.csv", [step | {"model": knobs["name"]} for step in state.curve])
     state.clear()
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import cos, pi
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 from fastvlm.models.muon import Together, adamw, build_optimizer
 from fastvlm.models.training_state import TrainingState
 from fastvlm.progress import progress
+from fastvlm.rows import whole_file
 
 WARMUP_STEPS = 30
 GRADIENT_NORM = 1.0
@@ -65,6 +68,14 @@ def optimise(stage: Stage, optimizer: Together, step: int) -> float:
     optimizer.step()
     optimizer.zero_grad()
     return loss.item()
+
+
+def write_curve(path: Path, curve: list[dict[str, Any]]) -> None:
+    """Write a state's curve as a CSV table, a line a step, in all digits."""
+    with whole_file(path) as partial, partial.open("w", newline="") as handle:
+        writer = csv.DictWriter(handle, curve[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(curve)
 
 
 def schedule(step: int, steps: int, final: float) -> float:

@@ -45,8 +45,7 @@ def package(tmp_path, monkeypatch):
 
 
 def forget():
-    provenance._tree_digest.cache_clear()
-    provenance._imports.cache_clear()
+    provenance._read.cache_clear()
 
 
 def digest() -> str:
