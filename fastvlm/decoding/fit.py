@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -81,16 +81,31 @@ def replay(policy: Policy, texts: Iterable[Text], costs: Costs) -> tuple[int, fl
     for text in texts:
         policy.start()
         starts = False
-        for number, (context, accepted, confidences) in enumerate(text.rounds, start=1):
-            kept, guessed = _kept(policy, context, confidences)
-            stood = min(accepted, kept)
-            policy.learn(kept, stood)
-            ended = text.ends_in_draft and number == len(text.rounds) and stood == accepted
-            tokens += stood + (not ended)
-            seconds += costs.passes[kept] + guessed * (costs.step + costs.look * policy.watches)
-            starts |= guessed > 0
+        for number, observed in enumerate(text.rounds, start=1):
+            ends = text.ends_in_draft and number == len(text.rounds)
+            for kept, guessed, gained in _rounds(policy, *observed, ends=ends):
+                tokens += gained
+                seconds += costs.passes[kept] + guessed * (costs.step + costs.look * policy.watches)
+                starts |= guessed > 0
         seconds += starts * costs.start
     return tokens, seconds
+
+
+def _rounds(policy: Policy, context: int, accepted: int, confidences: Sequence[float], *, ends: bool) -> Iterator[tuple[int, int, int]]:
+    """What the policy makes of an observed round: in each of its own, drafts verified, drafts paid for and tokens gained.
+
+    Where it verifies fewer than stood, the full model's token is the draft that came next, and the drafter, who reads the same text as
+    then, goes on behind it. What that leaves of the observed round must be counted: of a short text it may be a whole pass more.
+    """
+    while True:
+        kept, guessed = _kept(policy, context, confidences)
+        policy.learn(kept, min(accepted, kept))
+        yield kept, guessed, min(accepted, kept) + (kept < accepted or not ends)
+        done = kept + 1
+        # Nothing is known of drafts behind those that were observed.
+        if kept >= accepted or done == len(confidences):
+            return
+        context, accepted, confidences = context + done, accepted - done, confidences[done:]
 
 
 def _kept(policy: Policy, context: int, confidences: Sequence[float]) -> tuple[int, int]:

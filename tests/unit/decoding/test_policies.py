@@ -60,17 +60,37 @@ def test_a_draft_below_the_threshold_is_not_wanted():
 def test_replay_counts_tokens_and_seconds_by_hand():
     rounds = [Text([[10, 2, [0.9, 0.9, 0.4, 0.9]], [13, 0, [0.3, 0.9, 0.9, 0.9]]])]
     costs = Costs(1.0, (10.0, 11.0, 12.0, 13.0, 14.0), 0.5)
-    assert replay(Fixed(1), rounds, costs) == (2 + 1, 2 * (1 + 11.0) + 0.5)
+    # The third draft of the first round, which fails, is met in a round of its own.
+    assert replay(Fixed(1), rounds, costs) == (2 + 1 + 1, 3 * (1 + 11.0) + 0.5)
     assert replay(Fixed(4), rounds, costs) == (3 + 1, 2 * (4 + 14.0) + 0.5)
     # Dropped drafts cost a step: the third of the first round, the first of the second.
     assert replay(Confidence(4, 0.5), rounds, costs) == (3 + 1, (3 + 12.0) + (1 + 10.0) + 0.5)
-    assert replay(Fixed(0), rounds, costs) == (2, 20.0)
+    assert replay(Fixed(0), rounds, costs) == (4, 40.0)
     # What watches pays for each look.
     assert replay(Confidence(4, 0.5), rounds, replace(costs, look=0.1))[1] == pytest.approx(26.5 + 0.4)
     # What ends with an accepted draft gets no token of the full model's behind it: one pass gave one token, as without drafting.
     word = [Text([[10, 1, [0.9]]], ends_in_draft=True)]
     assert replay(Fixed(4), word, costs) == (1, 1 + 11.0 + 0.5)
     assert replay(Fixed(0), word, costs) == (1, 10.0)
+
+
+def test_what_a_shorter_draft_leaves_of_a_short_text_costs_a_pass_more():
+    text = [Text([[10, 9, [0.9] * 9]], ends_in_draft=True)]
+    costs = Costs(1.0, tuple(10.0 + more for more in range(10)))
+    assert replay(Fixed(9), text, costs) == (9, 9 + 19.0)
+    assert replay(Fixed(7), text, costs) == (9, (7 + 17.0) + (1 + 11.0))
+    # Eight, as the last token is then the pass's own.
+    assert load(fit_all(text * 20, costs, 9)[2]).most(10) == 8
+
+
+@given(accepted=st.integers(0, 12), length=st.integers(0, 12))
+def test_every_length_gives_the_tokens_of_a_text(accepted, length):
+    drafts = [0.9] * min(12, accepted + 1)
+    ends = Text([[10, len(drafts), drafts]], ends_in_draft=True)
+    costs = Costs(1.0, tuple(10.0 + more for more in range(13)))
+    assert replay(Fixed(length), [ends], costs)[0] == len(drafts)
+    if accepted < 12:
+        assert replay(Fixed(length), [Text([[10, accepted, drafts]])], costs)[0] == accepted + 1
 
 
 def test_goodput_drafts_nothing_where_texts_are_one_word_and_an_end():
