@@ -31,8 +31,9 @@ def begin_run():
         if Path(".snakemake/slurm_logs").is_dir():
             or_stop(cluster.cancel_orphans, Path.cwd())
         EVENTS.open(events.FILE)
-        # Each finished job would leave one more timer that has Snakemake look at all waiting jobs every second, beside jobs that are timed.
-        workflow.scheduler.job_rate_limiter = None
+        if workflow.local_exec:
+            # Its limit of jobs a second leaves a timer a finished job, which looks at all waiting jobs every second, beside jobs that are timed.
+            workflow.scheduler.job_rate_limiter = None
 
 
 EVENTS = events.EventLog()
