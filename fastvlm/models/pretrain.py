@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -90,16 +91,16 @@ def sentence_stage(training: dict[str, Any], backbone: Backbone, corpus: Corpus,
         return sentence_loss(backbone, batch, precision=training["precision"])
 
     rate = knobs["learning_rate"]
-    groups = rate_groups(backbone, {training["vision_rate"]: backbone.sight(), POSITION_RATE: backbone.position_biases()}, rate)
+    groups = rate_groups(backbone, [(training["vision_rate"], backbone.sight()), (POSITION_RATE, backbone.position_biases())], rate)
     name = f"{index + 1}-{knobs['layers']}-layers"
     return Stage(name, backbone.model, groups, knobs["steps"], loss, knobs["final"], training["checkpoint_every"])
 
 
-def rate_groups(backbone: Backbone, special: dict[float, list[nn.Parameter]], rate: float) -> list[dict[str, Any]]:
-    """All weights in an optimiser's groups: `special` ones at that many times `rate`, the others at `rate`."""
-    named = {id(weight) for weights in special.values() for weight in weights}
+def rate_groups(backbone: Backbone, special: Sequence[tuple[float, list[nn.Parameter]]], rate: float) -> list[dict[str, Any]]:
+    """All weights in an optimiser's groups: `special` ones, (factor, weights), at that many times `rate`, the others at `rate`."""
+    named = {id(weight) for _, weights in special for weight in weights}
     others = [weight for weight in backbone.model.parameters() if id(weight) not in named]
-    groups = [{"params": weights, "lr": rate * factor} for factor, weights in special.items() if weights]
+    groups = [{"params": weights, "lr": rate * factor} for factor, weights in special if weights]
     return [*groups, {"params": others, "lr": rate}]
 
 

@@ -68,7 +68,7 @@ def _train_tokenizer(vocabulary: int, texts: Iterable[str], **named: Any) -> Pre
 
 
 def _close_texts(tokenizer: PreTrainedTokenizerFast) -> None:
-    """Have an end token put behind each text, as T5's own tokenizer does: what its encoder tells the last question of many by."""
+    """Have an end token put behind each text, as T5's own tokenizer does: what its encoder can tell the end of a prompt by."""
     end = tokenizer.eos_token
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(f"$A {end}", special_tokens=[(end, tokenizer.eos_token_id)])
 
@@ -125,7 +125,7 @@ def grow(backbone: Backbone, knobs: dict[str, Any], layers: int) -> Backbone:
     Each trained layer is followed by copies of itself that share what it adds, as if a residual network were an equation solved with
     smaller steps (Chang et al., arXiv 1710.10348). What that changes, further training mends. Copies that add nothing, as in block
     expansion, would be mended by none: a method that skips layers would skip them at no loss, and plain decoding run them for nothing.
-    The first layer alone stays whole, with copies that add nothing yet: in trained language models, too, it changes what it reads most.
+    The first layer alone stays whole, with copies that add nothing yet: spread, too, it breaks what the model has learned.
     """
     if layers == len(backbone.layers):
         return backbone

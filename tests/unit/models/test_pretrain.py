@@ -120,7 +120,7 @@ def test_growing_keeps_about_the_function_and_needs_every_copy(knobs, processor,
 
 def test_position_biases_learn_faster_and_no_weight_is_left_out(knobs, processor):
     backbone = build_backbone(knobs, processor, 2)
-    groups = stage.rate_groups(backbone, {0.5: backbone.sight(), 15.0: backbone.position_biases()}, 0.1)
+    groups = stage.rate_groups(backbone, [(0.5, backbone.sight()), (15.0, backbone.position_biases())], 0.1)
     rates = {id(weight): group["lr"] for group in groups for weight in group["params"]}
     assert len(rates) == sum(len(group["params"]) for group in groups) == len(list(backbone.model.parameters()))
     fast = [name for name, weight in backbone.model.named_parameters() if rates[id(weight)] == 1.5]
