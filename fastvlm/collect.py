@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 from fastvlm.errors import UserError
-from fastvlm.table_file import write_table
+from fastvlm.table_file import Record, read_table, write_table
+
+KEYS = ("experiment", "model")
 
 
 def collect(experiment: str, tables: dict[str, Path], output: Path) -> None:
@@ -14,13 +15,15 @@ def collect(experiment: str, tables: dict[str, Path], output: Path) -> None:
 
     Raises `UserError` if the files' columns differ.
     """
-    records, columns = [], None
+    records: list[Record] = []
     for model, path in tables.items():
-        with path.open(newline="") as handle:
-            reader = csv.DictReader(handle)
-            columns = columns or reader.fieldnames
-            if reader.fieldnames != columns:
-                raise UserError(f"{path}: found the columns {reader.fieldnames}, expected {columns}")
-            records += [{**row, "experiment": experiment, "model": model} for row in reader]
-    own = [column for column in columns or () if column not in ("experiment", "model")]
-    write_table(output, ("experiment", "model", *own), records)
+        rows = read_table(path)
+        records += [{**row, "experiment": experiment, "model": model} for row in rows]
+        if rows and _own(rows[0]) != _own(records[0]):
+            raise UserError(f"{path}: found the columns {_own(rows[0])}, expected {_own(records[0])}")
+    write_table(output, (*KEYS, *_own(records[0] if records else {})), records)
+
+
+def _own(record: Record) -> list[str]:
+    """The columns that are not the keys'."""
+    return [name for name in record if name not in KEYS]

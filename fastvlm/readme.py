@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,25 +30,30 @@ def markers(experiment: str) -> tuple[str, str]:
 def render(published: Path) -> str:
     """Markdown: for each model a table of the selected settings and what the run says in words; then how it was measured."""
     headline = json.loads((published / "headline.json").read_text())
-    seeing = published / "seeing.csv"
-    seen = read_table(seeing, "texts_all_right") if seeing.is_file() else []
     # What was published before there were geometric means has none.
     means = headline.get("geometric_means", {})
-    blocks = [block for model, datasets in headline["models"].items() for block in _of_model(model, datasets, means.get(model, {}), seen)]
+    blocks = [block for model, datasets in headline["models"].items() for block in _of_model(model, datasets, means.get(model, {}))]
     blocks += _means("all models and datasets", means.get("", {})) if len(headline["models"]) > 1 else []
+    blocks += _seeing(*(_if_there(published / f"{name}.csv") for name in ("seeing", "chance")))
     return "\n\n".join([*blocks, f"Speed-ups with {headline['confidence']:.0%} intervals over test examples. {_machine(headline)}"])
 
 
-def _of_model(model: str, datasets: dict[str, Any], means: dict[str, Any], seen: list[Record]) -> list[str]:
+def _if_there(path: Path) -> list[Record]:
+    return read_table(path, "mentions", "answers") if path.is_file() else []
+
+
+def _of_model(model: str, datasets: dict[str, Any], means: dict[str, Any]) -> list[str]:
     """FastVLM in full and its rivals by their decode-only speed-up, a line a dataset; what is the same in each is said below."""
     first = next(iter(datasets.values()))["methods"]
     rivals = [name for name in first if name not in ("baseline", OURS)]
     ours = ["decode-only speed-up", "end to end", "setting", "acceptance rate", "tokens per target pass"] if OURS in first else []
     header = ("dataset", *(f"{OURS}: {name}" for name in ours), *rivals)
     lines = [_line(dataset, place, rivals) for dataset, place in datasets.items()]
-    table = "\n".join(f"| {' | '.join(cells)} |" for cells in (header, ("---",) * len(header), *lines))
-    said = [*_means("the datasets", means), *_remarks(datasets)]
-    return [f"### `{model}`", table, *said, *(_seeing(record) for record in seen if record["model"] == model)]
+    return [f"### `{model}`", _table(header, lines), *_means("the datasets", means), *_remarks(datasets)]
+
+
+def _table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, ("---",) * len(header), *lines))
 
 
 def _line(dataset: str, place: dict[str, Any], rivals: Sequence[str]) -> tuple[str, ...]:
@@ -111,15 +116,28 @@ def _machine(headline: dict[str, Any]) -> str:
     return f"Machine: {provenance['cpu']}, {provenance['cores']} cores, accelerator: {provenance['accelerator'] or 'none'}{more}."
 
 
-def _seeing(record: Record) -> str:
-    said = []
-    if record["mentions"]:
-        said.append(f"every named attribute is right in {record['texts_all_right'] / record['examples']:.0%} of {record['examples']} texts")
-        said.append(f"{record['mentions_right'] / record['mentions']:.1%} of {record['mentions']} object mentions are right")
-        said[-1] += f" ({record['things']} objects drawn)"
-    if record.get("answers"):
-        said.append(f"{record['answers_right'] / record['answers']:.0%} of {record['answers']} answers state the right fact")
-    return f"What plain decoding sees in `{record['dataset']}`: {', and '.join(said) or 'nothing that can be checked'}."
+def _seeing(seen: list[Record], blind: list[Record]) -> list[str]:
+    """What plain decoding sees, a line a dataset, and what one states who does not see; nothing where no picture is drawn."""
+    if not seen:
+        return []
+    cells = {(record["dataset"], record["model"]): _right(record) for record in seen}
+    chance = {record["dataset"]: _right(record) for record in blind}
+    models = list(dict.fromkeys(record["model"] for record in seen))
+    header = ("dataset", "what is right", *(f"`{model}`" for model in models), "without seeing")
+    lines = [
+        (dataset, what, *(cells.get((dataset, model), "") for model in models), chance.get(dataset, ""))
+        for dataset, what in {record["dataset"]: _what(record) for record in seen}.items()
+    ]
+    return ["What plain decoding sees, and what one says who knows the wording and the question alone:", _table(header, lines)]
+
+
+def _what(record: Record) -> str:
+    return "things as they are named" if record["mentions"] is not None else "facts as they are stated"
+
+
+def _right(record: Record) -> str:
+    kind = "mentions" if record["mentions"] is not None else "answers"
+    return f"{record[f'{kind}_right'] / record[kind]:.0%} of {record[kind]}" if record[kind] else ""
 
 
 def _interval(interval: dict[str, float | None]) -> str:

@@ -25,8 +25,11 @@ Record = dict[str, Any]
 def write_table(path: Path, columns: Sequence[str], records: Iterable[Record]) -> None:
     """Write the records in their order; `None` and a column that a record lacks become an empty cell.
 
-    A record with a column that the table does not have is a `ValueError`: nothing is dropped in silence.
+    A record with a column that the table does not have is a `ValueError`, as is a column that is named twice: nothing is dropped in
+    silence.
     """
+    if len(set(columns)) < len(columns):
+        raise ValueError(f"{path}: a column is named twice in {', '.join(columns)}")
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, columns, lineterminator="\n")
     writer.writeheader()

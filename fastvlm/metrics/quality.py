@@ -18,7 +18,8 @@ COLUMNS = {
     "quality_by_tag": (*KEY_COLUMNS, "claim", "task", "tag", *scores.COLUMNS),
     "quality_change": change.COLUMNS,
     "ranking": ranking.COLUMNS,
-    "chance": ("experiment", "dataset", "examples", "task", *scores.COLUMNS, *seeing.COUNTS),
+    # Both count answers.
+    "chance": ("experiment", "dataset", "examples", "task", *dict.fromkeys((*scores.COLUMNS, *seeing.COUNTS))),
 }
 
 

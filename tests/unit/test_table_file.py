@@ -60,3 +60,8 @@ def test_a_broken_table_is_refused(tmp_path, text, message):
 def test_an_absent_table_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"a.csv: no such table"):
         read_table(tmp_path / "a.csv")
+
+
+def test_a_column_named_twice_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="a column is named twice in a, b, a"):
+        write_table(tmp_path / "t.csv", ("a", "b", "a"), [])
