@@ -45,7 +45,7 @@ def plain(target, prefix, limit, ends):
     return autoregressive.decode(target.decoder, prefix, limit=limit, end_tokens=ends)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     example=st.sampled_from(EXAMPLES),
     method=st.sampled_from(("ssd", "mlp", "transformer", "lookup", "skips")),
@@ -71,7 +71,7 @@ def test_text_is_that_of_plain_decoding(cut_target, example, method, exit_layer,
     assert 0 <= committed - (len(found.tokens) - 1) <= 1  # at most the token after an accepted end of text is dropped
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     lies=st.sets(st.integers(1, 30)), draft_length=st.integers(1, 8), exit_layer=st.integers(1, tiny.LAYERS - 1), limit=st.integers(2, 31)
 )

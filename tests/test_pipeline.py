@@ -43,6 +43,16 @@ FOLLOWS_DECODING = {
 }
 
 
+# A run that says at its end which timers its scheduler left.
+WATCHED = """
+include: "Snakefile"
+
+onsuccess:
+    import threading
+    print("timers:", sum(isinstance(thread, threading.Timer) for thread in threading.enumerate()))
+"""
+
+
 @pytest.fixture(scope="module")
 def projects(tmp_path_factory):
     """Two copies in which the experiment ran, side by side on a core each."""
@@ -100,7 +110,7 @@ def test_trained_models_and_networks_are_lossless(projects, model):
     drafters.append(load_skips(projects[0] / RESULTS / "skips" / model / "skips.json", target, folder))
     examples = read_manifest(projects[0] / RESULTS / "data/scenes-description.jsonl", "test")
 
-    @settings(deadline=None, max_examples=40)
+    @settings(max_examples=40)
     @given(st.sampled_from(examples), st.sampled_from(drafters), st.integers(1, 8), st.integers(1, 60))
     def holds(example, drafter, draft_length, limit):
         prefix = target.prefill(target.prepare(example), limit, {drafter.exit_layer})
@@ -171,6 +181,15 @@ def test_a_stage_killed_in_the_middle_goes_on_to_the_same_result(projects, targe
     code, output = run(projects[1], *command)
     assert code == 0, output
     assert content(results / target) == expected
+
+
+def test_no_timer_of_snakemake_works_beside_timed_jobs(tmp_path):
+    project = copy_project(tmp_path)
+    (project / "watched.smk").write_text(WATCHED)
+    targets = [f"{RESULTS}/data/scenes-{task}.jsonl" for task in ("vqa", "caption")]
+    code, output = run(project, "snakemake", *targets, "--snakefile", "watched.smk", "--cores", "1", "--configfile", SMOKE)
+    assert code == 0, output
+    assert "timers: 0" in output
 
 
 def test_report_is_made_offline(projects):

@@ -21,7 +21,7 @@ def family_target(request, tmp_path_factory):
     return tiny.load(tiny.save_checkpoint(tmp_path_factory.mktemp(request.param), request.param))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     rounds=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.booleans()), min_size=1, max_size=6),
     seed=st.integers(0, 99),

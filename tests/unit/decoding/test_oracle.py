@@ -17,7 +17,7 @@ def family_target(request, tmp_path_factory):
     return tiny.load(tiny.save_checkpoint(tmp_path_factory.mktemp(request.param), request.param, seed=3))
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(draft_length=st.integers(1, 6), limit=st.integers(2, 25), end_at=st.integers(1, 25))
 def test_every_draft_stands_and_was_paid_for(family_target, draft_length, limit, end_at):
     target = family_target

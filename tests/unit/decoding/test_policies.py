@@ -98,7 +98,7 @@ def test_goodput_drafts_nothing_where_texts_are_one_word_and_an_end():
     assert load(fit_all(texts, CHEAP, LONGEST)[2]) is None
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 999), agreement=st.floats(0.2, 0.97), honest=st.booleans())
 def test_what_is_fitted_is_no_worse_than_any_fixed_length_where_it_was_fitted(seed, agreement, honest):
     texts = texts_of(seed, agreement=agreement, honest=honest)
@@ -122,7 +122,7 @@ def test_goodput_looks_at_no_draft_where_a_look_costs_more_than_it_spares():
     assert "steady" not in fit_all(texts, CHEAP, LONGEST)[2]
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 999), agreement=st.floats(0.1, 0.97))
 def test_goodput_is_plain_decoding_where_drafting_would_lose(seed, agreement):
     fitted = fit_all(texts_of(seed, agreement=agreement), DEAR, LONGEST)[2]

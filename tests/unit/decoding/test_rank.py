@@ -79,7 +79,7 @@ def test_candidates_equal_the_full_recompute(model):
     assert found[3] == found[5]  # "no" twice
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(WORDS.map(" ".join), min_size=1, max_size=12))
 @example([""])
 @example(["yes"])

@@ -97,7 +97,7 @@ def test_rounds_by_hand():
     assert expected_speedup([[True] * 8], 0.0, 3) == 4
 
 
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 @given(sublayers=st.integers(2, 12), data=st.data(), seed=st.integers(0, 9))
 def test_the_harmless_sublayers_are_found(sublayers, data, seed):
     harmless = data.draw(st.sets(st.integers(0, sublayers - 1), min_size=1, max_size=sublayers - 1))

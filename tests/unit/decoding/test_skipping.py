@@ -42,7 +42,7 @@ def test_without_nothing_is_the_decoder_itself(family_target):
     assert all(drafted == accepted for _, drafted, accepted in found.passes)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(attention=LAYERS, feed_forward=LAYERS)
 def test_a_sublayer_is_skipped_where_its_projection_is_silenced(family_target, attention, feed_forward):
     """Skipping is as if what the sublayer adds were nothing; T5's attention is both, to the text and to the encoder's states."""

@@ -43,7 +43,7 @@ def test_a_line_a_seed_and_the_spread(tmp_path):
     assert {r["acceptance_rate"] for r in records if r["exit_layer"] == 2} == {1.0}
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 8)), min_size=1, max_size=5))
 def test_the_mean_lies_between_the_ends_and_the_ends_are_seeds(tmp_path_factory, drawn):
     folder = tmp_path_factory.mktemp("seeds")

@@ -9,7 +9,7 @@ from torch import nn
 from fastvlm.models.muon import Muon, build_optimizer, orthogonal
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(1, 4), st.integers(2, 12), st.integers(2, 12), st.integers(0, 99))
 def test_singular_values_come_near_one_and_directions_stay(count, rows, columns, seed):
     matrices = torch.randn(count, rows, columns, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
