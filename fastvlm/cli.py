@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 
 import typer
 
@@ -21,10 +22,10 @@ def before_any_stage() -> None:
     end_with_run()
 
 
-def main() -> None:
-    """Run a subcommand; bad input ends with one line and exit code 2."""
+def main(command: Callable[[], None] = app) -> None:
+    """Run a subcommand, or another command; bad input ends with one line and exit code 2."""
     try:
-        app()
+        command()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.stdout.flush(), sys.stderr.flush()

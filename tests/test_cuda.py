@@ -48,7 +48,8 @@ def drafter_of(target, method, exit_layer=2):
     return EarlyExit(exit_layer) if method == "ssd" else tiny.drafter(target, method, exit_layer)
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-4), ("bfloat16", 0.1)])
+# In bfloat16 logits of 8 and more are 0.06 apart; ours and transformers' are a few roundings from each other.
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-4), ("bfloat16", 0.25)])
 def test_logits_equal_transformers(folder, dtype, tolerance):
     target = load(folder, dtype)
     for example in tiny.examples(3):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from fastvlm.errors import UserError
@@ -15,6 +17,12 @@ def test_an_assumed_token_reads_the_weights_and_starts_the_layers():
     rate = assume(SHAPE, "float32", "cpu")
     assert rate.origin == "assumed"
     assert rate.tokens_per_second == pytest.approx(1 / ((200 + 10 * 8) * 4 / 20e9 + 2 * 60e-6))
+
+
+def test_a_gpu_reads_weights_while_it_is_told_what_to_do_next():
+    assert assume(SHAPE, "float32", "cuda").tokens_per_second == pytest.approx(1 / (2 * 200e-6))
+    wide = replace(SHAPE, hidden=10**9)
+    assert assume(wide, "float16", "cuda").tokens_per_second == pytest.approx(1.5e12 / (2 * (200 + 10 * 10**9)))
 
 
 def test_the_order_of_origins():
