@@ -22,8 +22,9 @@ folder-given:
 photos: folder-given $(INSTALLED)
 	$(RUN) snakemake --cores all --configfile config/photos.yaml --config 'datasets={photos-caption: {folder: "$(FOLDER)"}}'
 
+# A file of tests on each core: most take one.
 test: $(INSTALLED)
-	$(RUN) python -m pytest
+	$(RUN) python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(INSTALLED)
 	$(RUN) ruff check .

@@ -12,6 +12,9 @@ from tests import tiny
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
+# The models are tiny, and the other cores are at other tests.
+torch.set_num_threads(1)
+
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory):

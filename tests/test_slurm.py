@@ -1,15 +1,15 @@
-"""The workflow on a real SLURM of one node, with every mishap, against a local run."""
+"""The workflow on a real SLURM of one node, in two shards and with every mishap, against a local run in one."""
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import time
 from contextlib import contextmanager
 
 import pytest
+import yaml
 
 from tests import slurm_cluster
 from tests.untimed import content, untimed
@@ -35,13 +35,21 @@ def story(tmp_path_factory):
     if reason := slurm_cluster.why_not():
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
     home, away = (copy_project(tmp_path_factory.mktemp(name)) for name in ("home", "away"))
-    for folder in (home, away):
-        shutil.copy(PROJECT / "tests" / CONFIG, folder)
+    for folder, shards in ((home, 1), (away, 2)):
+        configure(folder, shards)
     with slurm_cluster.slurm_cluster(tmp_path_factory.mktemp("slurm")):
         said = live_through(away)
         jobs = slurm_cluster.jobs()
     said["home"] = run(home, "timeout", str(PATIENCE), *HOME)
     return home, away, jobs, said
+
+
+def configure(folder, shards):
+    """The experiment of these tests in a copy of the project, each dataset decoded in so many jobs a method."""
+    config = yaml.safe_load((PROJECT / "tests" / CONFIG).read_text())
+    for dataset in config["datasets"].values():
+        dataset["shards"] = shards
+    (folder / CONFIG).write_text(yaml.safe_dump(config))
 
 
 def live_through(folder):
@@ -95,6 +103,14 @@ def megabytes(job):
     return float(number) * {"M": 1, "G": 1024}[unit]
 
 
+def check_results(away, home):
+    """Rows and tables of both folders are the same, timings apart."""
+    for name in ROWS:
+        assert content(away / RESULTS / name) == content(home / RESULTS / name), name
+    for name in TARGETS:
+        assert untimed(away / name) == untimed(home / name), name
+
+
 def test_the_run_ends_and_says_so(story):
     _, _, _, said = story
     assert said["second"][0] == 0, said["second"][1][-5000:]
@@ -106,10 +122,7 @@ def test_results_are_those_of_a_local_run(story):
     assert said["home"][0] == 0, said["home"][1][-5000:]
     weights = f"{RESULTS}/models/llava-tiny/model.safetensors"
     assert (away / weights).read_bytes() == (home / weights).read_bytes()
-    for name in ROWS:
-        assert content(away / RESULTS / name) == content(home / RESULTS / name), name
-    for name in TARGETS:
-        assert untimed(away / name) == untimed(home / name), name
+    check_results(away, home)
 
 
 def test_a_job_that_was_cancelled_is_taken_up_again(story):
@@ -152,6 +165,12 @@ def test_a_timed_job_has_the_node_to_itself(story):
 def test_light_work_is_not_submitted(story):
     _, _, jobs, _ = story
     assert {job["Comment"].split("_")[1] for job in jobs} == {"pretrain", "decode", "cost", "quality"}
+
+
+def test_each_shard_is_a_job(story):
+    _, _, jobs, _ = story
+    done = sorted(job["Comment"] for job in jobs if "rule_decode" in job["Comment"] and job["JobState"] == "COMPLETED")
+    assert len(done) == len(set(done)) == 2 * 2  # methods, shards
 
 
 def test_a_second_run_is_refused(story):
