@@ -32,7 +32,7 @@ class Finetuning(Knobs):
     learning_rate: Positive = Field(description="peak learning rate of AdamW")
     final: Share = Field(description="where the learning rate's cosine ends, as a share of its peak, 0..1")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        description="arithmetic of the forward pass; auto: bfloat16 where the device multiplies in it, and for weights in half precision"
+        description="arithmetic of the forward pass; auto: bfloat16 on a GPU that multiplies in it, and for weights in half precision"
     )
     threads: Count = Field(description="CPU threads of a fine-tuning, count; the weights depend on it")
     checkpoint_every: Count = Field(description="steps between the checkpoints that an interrupted fine-tuning resumes from, count")

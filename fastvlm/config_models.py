@@ -42,7 +42,7 @@ class Training(Knobs):
     """How a small model learns to see and speak."""
 
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        description="arithmetic of the forward pass; weights stay float32; auto: bfloat16 where the device multiplies in it, else float32"
+        description="arithmetic of the forward pass; weights stay float32; auto: bfloat16 on a GPU that multiplies in it, else float32"
     )
     threads: Count = Field(description="CPU threads of a training, count; the weights depend on it")
     batch: Count = Field(description="examples a step, count at most")

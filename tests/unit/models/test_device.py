@@ -5,21 +5,17 @@ import torch
 
 from fastvlm.models.device import resolve_precision
 
-CPU = torch.device("cpu")
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 
-@pytest.mark.parametrize(
-    "units, expected",
-    [
-        ({"avx2": True}, "float32"),
-        ({"avx512_f": True, "avx512_bf16": False}, "float32"),
-        ({"avx512_bf16": True}, "bfloat16"),
-        ({"amx_bf16": True}, "bfloat16"),
-    ],
-)
-def test_bfloat16_is_taken_where_the_processor_multiplies_in_it(monkeypatch, units, expected):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units)
-    assert resolve_precision("auto", CPU) == expected
+def test_a_processor_trains_in_full_precision_whatever_it_can():
+    assert resolve_precision("auto", CPU) == "float32"
+
+
+@pytest.mark.parametrize(("native", "expected"), [(True, "bfloat16"), (False, "float32")])
+def test_a_gpu_trains_in_half_precision_if_it_multiplies_in_it(monkeypatch, native, expected):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: native and not including_emulation)
+    assert resolve_precision("auto", CUDA) == expected
 
 
 def test_a_precision_that_is_named_stands():
