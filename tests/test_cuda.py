@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import pytest
 import torch
@@ -15,9 +15,11 @@ from fastvlm.decoding.drafters import Bounds, EarlyExit
 from fastvlm.decoding.policies import Fixed
 from fastvlm.decoding.run import decode
 from fastvlm.decoding.sampling import Sampling
+from fastvlm.decoding.stopwatch import timed
 from fastvlm.imitation.distill import distill
 from fastvlm.imitation.texts import generate_texts
 from fastvlm.models.load import load_target
+from fastvlm.models.recorded import Pass, RecordedPass, Rooms
 from tests import tiny
 from tests.test_parity import read, text_of
 
@@ -90,15 +92,45 @@ def test_a_round_waits_for_nothing_but_what_was_accepted(folder, method, dtype, 
     choice = Sampled(sampling, 1, target.decoder.device) if sampling else GREEDY
     decoder, drafter = target.decoder, drafter_of(target, method)
     prefix = target.prefill(target.prepare(tiny.examples(1)[0]), 12, {2})
-    cache, token = prefix.cache, prefix.first
-    drafter.start(prefix, 12)
-    for accepted in (3, 1):
-        with waiting_is_an_error():
-            drafts, states = drafter.draft(decoder, cache, [], token, Bounds(3, {1}, Fixed(3), choice))
-            choices = choice.verify(drafts, decoder.head(decoder.run(states, cache, cache.length, first=2)))
-            drafter.keep(states, accepted)
-            token = choices[accepted : accepted + 1]
-        cache.length += accepted + 1
+    cache = prefix.cache
+    for watched in (nullcontext, waiting_is_an_error):  # the first time passes are recorded, which waits
+        cache.length, token = prefix.length, prefix.first
+        drafter.start(prefix, 12)
+        for accepted in (3, 1):
+            with watched():
+                drafts, states = drafter.draft(decoder, cache, [], token, Bounds(3, {1}, Fixed(3), choice))
+                choices = choice.verify(drafts, decoder.head(decoder.run(states, cache, cache.length, first=2)))
+                drafter.keep(states, accepted)
+                token = choices[accepted : accepted + 1]
+            cache.length += accepted + 1
+
+
+def test_recorded_passes_say_what_unrecorded_ones_do(folder):
+    """Several texts one after the other in the same memory, in float64, so that only a wrong address or mask can differ."""
+    texts = []
+    for kind in (Pass, RecordedPass):
+        target = load(folder, "float64")
+        target.decoder.rooms = Rooms(kind)
+        for example in tiny.examples(4):
+            prefix = target.prefill(target.prepare(example), 30, {2})
+            texts.append(autoregressive.decode(target.decoder, prefix, limit=30, end_tokens=NOTHING_ENDS).tokens)
+    assert texts[:4] == texts[4:]
+
+
+def test_the_stopwatch_does_not_count_what_is_recorded(folder):
+    target = load(folder, "float32")
+    inputs = target.prepare(tiny.examples(1)[0])
+
+    def act():
+        prefix = target.prefill(inputs, 30)
+        return autoregressive.decode(target.decoder, prefix, limit=30, end_tokens=NOTHING_ENDS).tokens
+
+    recorded, texts = [RecordedPass.made], []
+    for _ in range(2):
+        texts.append(timed(act, target.decoder.device)[0])
+        recorded.append(RecordedPass.made)
+    assert recorded[0] < recorded[1] == recorded[2]
+    assert texts[0] == texts[1]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

@@ -14,9 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fastvlm.models.cache import KeyValueCache, empty_cache
+from fastvlm.models.cache import KeyValueCache, empty_layers
 from fastvlm.models.dialects import Dialect
 from fastvlm.models.positions import Positions
+from fastvlm.models.recorded import MOST_TOKENS, Room, Rooms
 from fastvlm.models.tree import TokenTree
 
 
@@ -29,6 +30,7 @@ class Decoder:
         self.layers = [dialect.layer(layer) for layer in layers]
         self.norm = dialect.final_norm
         self.places = dialect.places(layers, self.embedding)
+        self.rooms = Rooms() if self.device.type == "cuda" else None
 
     def with_layers(self, layers: Sequence[nn.Module]) -> Decoder:
         """Other layers between the same embedding, norm and head."""
@@ -59,9 +61,10 @@ class Decoder:
         Raises `UserError` where the model cannot place so many tokens.
         """
         self.places.reach(capacity)
-        remembered = [layer.cross.remember(memory) for layer in self.layers if layer.cross]
-        shape = self.shape
-        return empty_cache(len(self.layers), shape.kv_heads, capacity, shape.head_dim, like=self.embedding, remembered=remembered)
+        remembered = [layer.cross.remember(memory) if layer.cross else None for layer in self.layers]
+        if self.rooms:
+            return self.rooms.cache(self, capacity, remembered)
+        return KeyValueCache(empty_layers(self, capacity), remembered)
 
     def embed(self, tokens: Tensor, start: int) -> Tensor:
         """[tokens] that stand from `start` on -> [tokens, hidden]."""
@@ -69,7 +72,9 @@ class Decoder:
 
     def run(self, hidden: Tensor, cache: KeyValueCache, start: int, *, first: int = 0, last: int | None = None) -> Tensor:
         """Layers `first`..`last`-1 over [tokens, hidden] at positions from `start` on; the cache holds all before."""
-        return self._through(hidden, cache, self.places.at(start, len(hidden)), first, last)
+        if cache.room and len(hidden) <= MOST_TOKENS:
+            return cache.room.run(self, hidden, start, first, last)
+        return self.through(hidden, cache, self.places.at(start, len(hidden)), first, last)
 
     def run_tree(self, tree: TokenTree, cache: KeyValueCache, start: int) -> Tensor:
         """All layers over the tokens of a tree that continues a text of `start` tokens, whose keys and values the cache holds.
@@ -79,9 +84,10 @@ class Decoder:
         """
         at = self.places.of_branches(start, tree.depths, tree.looks)
         embedded = F.embedding(tree.tokens, self.embedding)
-        return self._through(self.places.put_branches(embedded, start + tree.depths), cache, at)
+        return self.through(self.places.put_branches(embedded, start + tree.depths), cache, at)
 
-    def _through(self, hidden: Tensor, cache: KeyValueCache, at: Positions, first: int = 0, last: int | None = None) -> Tensor:
+    def through(self, hidden: Tensor, cache: KeyValueCache | Room, at: Positions, first: int = 0, last: int | None = None) -> Tensor:
+        """As `run`, for tokens that stand anywhere."""
         span = zip(self.layers[first:last], cache.layers[first:last], cache.remembered[first:last], strict=True)
         for layer, cached, remembered in span:
             hidden = layer(hidden, at, cached, remembered)

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fastvlm.models.attention import attention
+from fastvlm.models.cache import Remembered
 from fastvlm.models.positions import Positions
 
 Norm = Callable[[Tensor], Tensor]
@@ -53,8 +54,7 @@ class SelfAttention:
         if at.cos is not None:
             turn(fused[:, : heads + kv_heads], at.cos, at.sin)
         by_head = fused.transpose(0, 1)
-        cached[:, at.start : at.stop] = by_head[heads:]
-        seen = cached[:, : at.stop]
+        seen = at.remember(cached, by_head[heads:])
         attended = attention(by_head[:heads], seen[:kv_heads], seen[kv_heads:], at.mask, self.shape.scale)
         return self.out.added_to(hidden, attended)
 
@@ -65,15 +65,15 @@ class CrossAttention:
     def __init__(self, shape: Shape, norm: Norm, query: Linear, key_value: Linear, out: Linear):
         self.shape, self.norm, self.query, self.key_value, self.out = shape, norm, query, key_value, out
 
-    def remember(self, memory: Tensor) -> Tensor:
-        """Keys and values of the encoder's states [tokens, hidden], once for a text: [2 * kv_heads, tokens, head_dim]."""
-        return self.key_value(memory).view(len(memory), -1, self.shape.head_dim).transpose(0, 1).contiguous()
+    def remember(self, memory: Tensor) -> Remembered:
+        """Keys and values of the encoder's states [tokens, hidden], once for a text."""
+        return Remembered(self.key_value(memory).view(len(memory), -1, self.shape.head_dim).transpose(0, 1).contiguous())
 
-    def __call__(self, hidden: Tensor, remembered: Tensor) -> Tensor:
+    def __call__(self, hidden: Tensor, remembered: Remembered) -> Tensor:
         """[tokens, hidden] -> [tokens, hidden]; `remembered` is what `remember` returned."""
         queries = self.query(self.norm(hidden)).view(len(hidden), -1, self.shape.head_dim).transpose(0, 1)
-        keys, values = remembered[: self.shape.kv_heads], remembered[self.shape.kv_heads :]
-        return self.out.added_to(hidden, attention(queries, keys, values, None, self.shape.scale))
+        keys, values = remembered.key_values[: self.shape.kv_heads], remembered.key_values[self.shape.kv_heads :]
+        return self.out.added_to(hidden, attention(queries, keys, values, remembered.mask, self.shape.scale))
 
 
 class FeedForward:
@@ -101,7 +101,7 @@ class DecoderLayer:
         kept = (None, None) if attention else (self.attention, self.cross)
         return DecoderLayer(kept[0], None if feed_forward else self.feed_forward, kept[1])
 
-    def __call__(self, hidden: Tensor, at: Positions, cached: Tensor, remembered: Tensor | None) -> Tensor:
+    def __call__(self, hidden: Tensor, at: Positions, cached: Tensor, remembered: Remembered | None) -> Tensor:
         """[tokens, hidden] -> [tokens, hidden]; `cached` and `remembered` are this layer's in the cache."""
         if self.attention is not None:
             hidden = self.attention(hidden, at, cached)

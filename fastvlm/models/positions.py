@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -25,9 +25,31 @@ class Positions:
     cos: Tensor | None = None
     sin: Tensor | None = None
 
+    def remember(self, cached: Tensor, new: Tensor) -> Tensor:
+        """Put the tokens' keys and values, [2 * kv_heads, tokens, head_dim], into their places; returns what may be looked at."""
+        cached[:, self.start : self.stop] = new
+        return cached[:, : self.stop]
+
+
+@dataclass(frozen=True)
+class FixedPositions:
+    """`Positions` whose shapes do not depend on where the tokens stand: all of the cache is looked at, and the mask, [tokens, capacity]
+    or [heads, tokens, capacity], hides what is not there yet. `places` is [tokens]."""
+
+    places: Tensor
+    mask: Tensor
+    cos: Tensor | None = None
+    sin: Tensor | None = None
+
+    def remember(self, cached: Tensor, new: Tensor) -> Tensor:
+        """As `Positions.remember`."""
+        return cached.index_copy_(1, self.places, new)
+
 
 class Places:
     """Positions that layers need not know: causal masks only. Those of single tokens, the most frequent, are at hand."""
+
+    most: int | None = None  # positions that the model knows; None where any can be placed
 
     def __init__(self, like: Tensor):
         self._like = like
@@ -46,6 +68,11 @@ class Places:
     def at(self, start: int, tokens: int) -> Positions:
         """Those of a pass over `tokens` tokens from `start` on."""
         return self._single[start] if tokens == 1 else self._at(start, start + tokens)
+
+    def fixed(self, start: Tensor, tokens: int, capacity: int) -> FixedPositions:
+        """As `at`, with `start` [] on the device, for a cache of `capacity` tokens, which must be within reach."""
+        places = start + torch.arange(tokens, device=start.device)
+        return FixedPositions(places, self._hidden_behind(places, capacity))
 
     def put_branches(self, embedded: Tensor, positions: Tensor) -> Tensor:
         """As `put`, for tokens at any `positions`, [tokens]."""
@@ -67,6 +94,10 @@ class Places:
         mask = self._like.new_zeros(stop - start, stop)
         mask[:, start:] = torch.full((stop - start, stop - start), float("-inf"), device=mask.device).triu(1)
         return mask
+
+    def _hidden_behind(self, places: Tensor, capacity: int) -> Tensor:
+        ahead = torch.arange(capacity, device=places.device) > places.unsqueeze(1)
+        return self._like.new_zeros(ahead.shape).masked_fill_(ahead, float("-inf"))
 
     def _branching(self, start: int, looks: Tensor) -> Tensor:
         mask = self._like.new_zeros(len(looks), start + len(looks))
@@ -91,6 +122,10 @@ class Rotary(Places):
     def _at(self, start: int, stop: int) -> Positions:
         return Positions(start, stop, self._causal(start, stop), self._cos[start:stop], self._sin[start:stop])
 
+    def fixed(self, start: Tensor, tokens: int, capacity: int) -> FixedPositions:
+        causal = super().fixed(start, tokens, capacity)
+        return replace(causal, cos=self._cos[causal.places], sin=self._sin[causal.places])
+
     def of_branches(self, start: int, depths: Tensor, looks: Tensor) -> Positions:
         positions = start + depths
         return Positions(start, start + len(depths), self._branching(start, looks), self._cos[positions], self._sin[positions])
@@ -102,6 +137,7 @@ class Learned(Places):
     def __init__(self, like: Tensor, table: Tensor, offset: int):
         super().__init__(like)
         self._table = table[offset:]
+        self.most = len(self._table)
 
     def put(self, embedded: Tensor, start: int) -> Tensor:
         return embedded + self._table[start : start + len(embedded)]
@@ -110,9 +146,8 @@ class Learned(Places):
         return embedded + self._table[positions]
 
     def _extend(self, capacity: int) -> None:
-        if capacity > len(self._table):
-            known = len(self._table)
-            raise UserError(f"a text of {capacity} tokens, prompt included: the model knows {known} positions; expected fewer")
+        if capacity > self.most:
+            raise UserError(f"a text of {capacity} tokens, prompt included: the model knows {self.most} positions; expected fewer")
 
 
 class Relative(Places):
@@ -133,6 +168,11 @@ class Relative(Places):
         rows = self._by_offset.unfold(1, stop, 1)  # row r: as seen from position capacity - 1 - r
         mask = rows[:, self._capacity - stop : self._capacity - start]
         return Positions(start, stop, mask if stop - start == 1 else mask.flip(1))
+
+    def fixed(self, start: Tensor, tokens: int, capacity: int) -> FixedPositions:
+        places = start + torch.arange(tokens, device=start.device)
+        distances = places.unsqueeze(1) - torch.arange(capacity, device=start.device)
+        return FixedPositions(places, self._by_offset[:, self._capacity - 1 - distances])
 
     def of_branches(self, start: int, depths: Tensor, looks: Tensor) -> Positions:
         positions = start + depths
