@@ -43,6 +43,13 @@ def pretrain(config: Config, model: str) -> dict[str, Any]:
     return {"name": model, "seed": config.seed, "device": config.device, **_plain(config.models[model])}
 
 
+def training_length(config: Config, model: str) -> int:
+    """Layers x steps: which of several trainings takes longer. T5's encoder is as deep as its decoder."""
+    trained = config.models[model]
+    stacks = 2 if trained.family == "blip2-t5" else 1
+    return stacks * sum(stage.layers * stage.steps for stage in trained.training.stages)
+
+
 def fetch(config: Config, model: str) -> dict[str, Any]:
     return _plain(config.models[model], include={"id", "revision"})
 

@@ -161,3 +161,9 @@ def test_exit_only_exits_where_fastvlm_does():
     assert knobs.exit_layers(config, "llava-small", "exit-only") == knobs.exit_layers(config, "llava-small", "fastvlm") != []
     told = knobs.decode(config, "llava-small", "exit-only")
     assert (told["splits"], told["draft_lengths"]) == (["validation", "test"], [])
+
+
+def test_the_longest_training_is_known():
+    lengths = {model: knobs.training_length(CONFIG, model) for model in CONFIG.models}
+    assert max(lengths, key=lengths.get) == "blip2-t5-small"
+    assert lengths["llava-small"] == 4 * (150 + 600 + 2000) + 8 * 60 + 24 * 60

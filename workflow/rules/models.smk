@@ -24,8 +24,8 @@ rule pretrain:
     wildcard_constraints:
         model=one_of(TRAINED),
     threads: lambda wildcards: CONFIG.models[wildcards.model].training.threads
-    # Long and on one core: begun late, one training would keep all timed jobs waiting.
-    priority: 1
+    # Before all else, the longest first: on one core and begun late, a training would keep all timed jobs waiting.
+    priority: lambda wildcards: knobs.training_length(CONFIG, wildcards.model)
     resources:
         **model_job(
             "pretrain",
