@@ -24,7 +24,7 @@ photos: folder-given $(INSTALLED)
 
 # A file of tests on each core: most take one.
 test: $(INSTALLED)
-	$(RUN) python -m pytest --numprocesses auto --dist loadfile
+	$(RUN) python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 lint: $(INSTALLED)
 	$(RUN) ruff check .
