@@ -129,7 +129,8 @@ def _example(axis: Axes, top: float, example: dict[str, Any], block: Sequence[st
 
 
 def _text(axis: Axes, x: float, top: float, text: dict[str, Any], block: Sequence[str]) -> None:
-    said = f"{', '.join(setting(text))}: {text['output_tokens']} tokens, {text['passes']} passes"
+    passes = text["passes"]
+    said = f"{', '.join(setting(text))}: {text['output_tokens']} tokens, {passes} {'pass' if passes == 1 else 'passes'}"
     axis.text(x, top + 0.05, said, fontsize=SMALL, color="#505050", va="center")
     for number, line in enumerate(_lines(text, block)):
         for span in line:

@@ -1,6 +1,7 @@
 """Only a finished experiment is published, and whole."""
 
 import pytest
+from PIL import Image
 
 from fastvlm.errors import UserError
 from fastvlm.figures import FIGURES
@@ -19,7 +20,7 @@ def experiment(tmp_path, monkeypatch):
     for name in ("headline.json", "provenance.json", "models/llava/learning_curve.csv"):
         (results / name).write_text(name)
     for name in FIGURES:
-        (figures / f"{name}.png").write_bytes(b"png")
+        Image.new("RGBA", (8, 6), "teal").save(figures / f"{name}.png")
         (figures / f"{name}.pdf").write_bytes(b"pdf")
     return tmp_path / "docs/results/tiny"
 
@@ -32,6 +33,9 @@ def test_tables_pngs_and_headline_are_copied_and_nothing_else(experiment):
         "provenance.json",
     }
     assert (experiment / "speedup.csv").read_text() == "speedup"
+    with Image.open(experiment / "limits.png") as figure:
+        assert figure.mode == "P" and figure.size == (8, 6)
+        assert figure.convert("RGB").getpixel((3, 3)) == (0, 128, 128)
 
 
 def test_publishing_again_leaves_nothing_of_the_last_time(experiment):
@@ -63,6 +67,6 @@ def test_an_experiment_that_trains_nothing_has_no_learning_curve(experiment, tmp
 
 def test_ablations_are_published_where_they_were_asked_for(experiment, tmp_path):
     (tmp_path / "results/tiny/ablations.csv").write_text("ablations")
-    (tmp_path / "figures/tiny/ablations.png").write_bytes(b"png")
+    Image.new("RGBA", (8, 6)).save(tmp_path / "figures/tiny/ablations.png")
     publish("tiny")
     assert (experiment / "ablations.csv").exists() and (experiment / "ablations.png").exists()
