@@ -33,6 +33,7 @@ class KeyValueCache:
         self.layers = layers.unbind(0)
         self.remembered = remembered
         self.room = room
+        self.source: KeyValueCache | None = None
         self.capacity = layers.shape[2]
         self.length = 0
 
