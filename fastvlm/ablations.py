@@ -58,6 +58,7 @@ def decode(config: Config, model: str, cell: str) -> dict[str, Any]:
         "draft_lengths": [config.ablations.draft_length],
         "policies": [],
         "max_new_tokens": [config.datasets[dataset].max_new_tokens for dataset in datasets],
+        "repeats": [knobs.repeats(config, dataset) for dataset in datasets],
         "shards": [1] * len(datasets),
     }
 

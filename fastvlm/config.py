@@ -109,7 +109,10 @@ class Decoding(Knobs):
     sampling: Sampling | None = Field(default=None, description="how tokens are drawn; left out or null: greedy decoding")
     timed: bool = Field(description="true: each of these jobs has the machine to itself; false: no time that they note means anything")
     warmup: Steps = Field(description="examples decoded before the stopwatch counts, count")
-    repeats: Count = Field(description="timed runs of each example, of which the median stands, count")
+    repeats: Count = Field(description="timed runs of each example, of which the median stands, count; a dataset may have its own")
+    choose_on: Count | None = Field(
+        default=None, description="validation examples of a dataset that settings are raced on, to choose one, count at most; null: all"
+    )
     threads: Count = Field(description="CPU threads that timed stages compute with, count; for small models one is fastest")
 
 
@@ -118,7 +121,7 @@ class Statistics(Knobs):
 
     resamples: Count = Field(description="bootstrap resamples, count")
     confidence: Annotated[float, Field(gt=0, lt=1)] = Field(description="confidence level of the intervals, 0..1")
-    context_bin: Count = Field(description="width of the bins of acceptance by context, tokens")
+    context_bin: Count = Field(description="narrowest bins of acceptance by context, tokens; doubled for long texts")
 
 
 class Config(Knobs):

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from fastvlm.config_types import Commit, Count, CountOrAll, Knobs, Repository, Steps, Text, as_tuple
 
 Shards = Annotated[int, Field(ge=1, description="jobs that a method's decoding is split into, count; its results do not depend on it")]
+Repeats = Annotated[Count | None, Field(description="its own decoding.repeats, as short texts need more; left out or null: those of all")]
 RowsOrAll = Annotated[int | None, Field(ge=0)]
 
 
@@ -26,6 +27,7 @@ class Scenes(Knobs):
     test: Count = Field(description="test examples, count")
     max_new_tokens: Count = Field(description="longest text that is decoded, tokens")
     shards: Shards = 1
+    repeats: Repeats = None
 
 
 class Read(Knobs):
@@ -35,6 +37,7 @@ class Read(Knobs):
 
     max_new_tokens: Count = Field(description="longest text that is decoded, tokens")
     shards: Shards = 1
+    repeats: Repeats = None
 
     def inputs(self) -> list[Path]:
         """The files on disk that the examples are made from, images apart."""

@@ -36,7 +36,7 @@ def arithmetic(config: Config, model: str) -> dict[str, str]:
 
 
 def data(config: Config, dataset: str) -> dict[str, Any]:
-    return _plain(config.datasets[dataset], exclude={"max_new_tokens", "shards"})
+    return _plain(config.datasets[dataset], exclude={"max_new_tokens", "shards", "repeats"})
 
 
 def pretrain(config: Config, model: str) -> dict[str, Any]:
@@ -118,19 +118,19 @@ def shards(config: Config) -> int:
 
 
 def decode(config: Config, model: str, method: str, shard: int = 0) -> dict[str, Any]:
-    """`max_new_tokens` and `shards` are lists in the order of the manifests."""
+    """`max_new_tokens`, `repeats` and `shards` are lists in the order of the manifests."""
     return {
         "experiment": config.experiment,
         "model": model,
         "method": method,
-        "splits": splits(method),
+        **raced(config, method),
         **arithmetic(config, model),
         "exit_layers": exit_layers(config, model, method),
         "draft_lengths": list(config.decoding.draft_lengths) if method in DRAFTING else [],
         "policies": policies(config, method),
         "sampling": sampling(config),
         "warmup": config.decoding.warmup,
-        "repeats": config.decoding.repeats,
+        "repeats": [repeats(config, dataset) for dataset in config.datasets],
         "threads": config.decoding.threads,
         "timed": config.decoding.timed,
         "max_new_tokens": [dataset.max_new_tokens for dataset in config.datasets.values()],
@@ -147,6 +147,15 @@ def sampling(config: Config) -> dict[str, Any] | None:
 def splits(method: str) -> list[str]:
     """On validation only methods with a setting to choose are decoded."""
     return ["validation", "test"] if method in TUNED else ["test"]
+
+
+def raced(config: Config, method: str) -> dict[str, Any]:
+    """Which examples are decoded."""
+    return {"splits": splits(method), "choose_on": config.decoding.choose_on}
+
+
+def repeats(config: Config, dataset: str) -> int:
+    return config.datasets[dataset].repeats or config.decoding.repeats
 
 
 def policies(config: Config, method: str) -> list[str]:

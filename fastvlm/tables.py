@@ -46,7 +46,7 @@ def write_tables(knobs: dict[str, Any], rows: list[Path], cost: list[Path], sele
     `speedup_by_machine.csv` has lines only where a setting's rows come from several.
 
     `rows` are decode rows of the test split, `cost` the measured costs; knobs: `seed`, `resamples`, `confidence` (0 to 1),
-    `context_bin` (tokens); `timed`, which is noted in the provenance.
+    `context_bin` (tokens, see `acceptance.bin_width`); `timed`, which is noted in the provenance.
     Raises `UserError` before any table is written where a row is missing, doubled or impossible.
     """
     runs = read_runs(rows, "test")
@@ -68,8 +68,10 @@ def tabulate(knobs: dict[str, Any], runs: Runs) -> dict[str, list[Record]]:
     for settings in group(runs, "model", "dataset").values():
         # The same draws for all settings of a model and dataset, whatever else the experiment holds.
         weights = resample(len(runs[settings[0]]), knobs["resamples"], np.random.default_rng(knobs["seed"]))
+        drafting = [runs[setting] for setting in settings if setting.method not in WITHOUT_PASSES]
+        binned = knobs | {"context_bin": acceptance.bin_width(drafting, knobs["context_bin"])}
         for setting in settings:
-            for name, record in _records(knobs, setting, runs[setting], weights):
+            for name, record in _records(binned, setting, runs[setting], weights):
                 tables[name].append(setting._asdict() | {"examples": len(runs[setting])} | record)
     return tables
 

@@ -31,7 +31,7 @@ KNOBS = {
     "text": "generated", "examples": 24, "generation_batch": 8, "network": "transformer", "layers": 1, "exit_layer": 2, "epochs": 2,
     "batch": 8,
     "learning_rate": 3e-3, "cosine_weight": 1.0, "kl_weight": 1.0, "cross_entropy_weight": 0.0, "temperature": 1.0,
-    "method": "fastvlm", "exit_layers": [2], "draft_lengths": [1, 3], "policies": [], "sampling": None, "warmup": 1, "repeats": 1,
+    "method": "fastvlm", "exit_layers": [2], "draft_lengths": [1, 3], "policies": [], "sampling": None, "warmup": 1,
 }  # fmt: skip
 
 
@@ -141,7 +141,7 @@ def test_texts_distillation_and_decoding_run_on_the_gpu(folder, tmp_path, dtype)
     generate_texts(knobs | {"max_new_tokens": [10]}, folder, [manifest], texts)
     with torch.enable_grad():
         distill(knobs, folder, [manifest], texts, tmp_path / "network")
-    decoding = {"max_new_tokens": [10], "splits": ["test"], "shard": 0, "shards": [1]}
+    decoding = {"max_new_tokens": [10], "splits": ["test"], "choose_on": None, "repeats": [1], "shard": 0, "shards": [1]}
     decode(knobs | decoding, folder, [manifest], [tmp_path / "network"], tmp_path / "rows")
     rows = [json.loads(line) for line in (tmp_path / "rows" / manifest.name).read_text().splitlines()]
     assert len(rows) == 3 * 2 and {row["dtype"] for row in rows} == {dtype}

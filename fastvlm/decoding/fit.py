@@ -125,6 +125,20 @@ def _rate(policy: Policy, texts: Iterable[Text], costs: Costs) -> float:
     return tokens / seconds if seconds else 0.0
 
 
+def _surely_faster(policy: Policy, simpler: Policy, texts: Sequence[Text], costs: Costs) -> bool:
+    """By more than the standard error over texts: what is fitted on few of them seems better than it is. (The rule of one standard error:
+    Breiman et al., Classification and Regression Trees, 1984.)"""
+    worth = 1 / (_rate(simpler, texts, costs) or 1.0)  # of a token, seconds; the two do not end an observed text at the same one
+    spared = np.array([_seconds(simpler, text, costs, worth) - _seconds(policy, text, costs, worth) for text in texts])
+    return len(spared) > 1 and bool(spared.sum() > spared.std(ddof=1) * len(spared) ** 0.5)
+
+
+def _seconds(policy: Policy, text: Text, costs: Costs, worth: float) -> float:
+    """Beyond what the text's tokens are worth."""
+    tokens, seconds = replay(policy, [text], costs)
+    return seconds - tokens * worth
+
+
 def _confidence(texts: Sequence[Text], costs: Costs, length: int) -> dict[str, Any]:
     best = max(THRESHOLDS, key=lambda threshold: _rate(Confidence(length, threshold), texts, costs))
     return {"policy": "confidence", "length": length, "threshold": best}
@@ -143,8 +157,8 @@ def _context(texts: Sequence[Text], costs: Costs, length: int) -> dict[str, Any]
 
 
 def _goodput(texts: Sequence[Text], costs: Costs, length: int) -> dict[str, Any]:
-    """The rate at which the rule reaches what it assumes, or one near it that reaches more; one length, where that reaches more still,
-    as it looks at no draft; and whether any of it beats plain decoding."""
+    """The rate at which the rule reaches what it assumes, or one near it that reaches more; one length, where the rule does not surely
+    reach more than that; and whether any of it beats plain decoding."""
     tested = [
         (confidence, context + place, place < accepted)
         for text in texts
@@ -164,7 +178,7 @@ def _goodput(texts: Sequence[Text], costs: Costs, length: int) -> dict[str, Any]
     rate = max(reached_at, key=reached_at.__getitem__)
     steady = {fixed: _rate(Steady(fixed), texts, costs) for fixed in range(1, length + 1)}
     longest = max(steady, key=steady.__getitem__)
-    if steady[longest] >= reached_at[rate]:
+    if not _surely_faster(Goodput(length, costs, estimate, rate), Steady(longest), texts, costs):
         return {"policy": "goodput", "drafts": steady[longest] > plain, "steady": longest}
     fitted = {"length": length, "costs": asdict(costs), "estimate": asdict(estimate), "rate": rate}
     return {"policy": "goodput", "drafts": reached_at[rate] > plain, **fitted}

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from fastvlm.data.example import Example, read_manifest
+from fastvlm.data.example import Example
 from fastvlm.decoding import contenders, reference
 from fastvlm.decoding.choice import choice_of
 from fastvlm.decoding.compare import compete, outcome
@@ -22,7 +22,7 @@ from fastvlm.decoding.journal import Journal
 from fastvlm.decoding.pieces import pieces
 from fastvlm.decoding.replay import Replay
 from fastvlm.decoding.stopwatch import timed
-from fastvlm.decoding.units import Units, of_shard
+from fastvlm.decoding.units import Units, of_shard, raced
 from fastvlm.errors import UserError
 from fastvlm.models.checkpoint import checkpoint_files, checkpoint_folder, content_digest
 from fastvlm.models.load import load_target
@@ -33,16 +33,17 @@ from fastvlm.rows import write_json, write_rows
 
 
 class Part(NamedTuple):
-    """What a job decodes of a dataset: the examples of one shard of so many, to at most `limit` new tokens."""
+    """What a job decodes of a dataset: the examples of one shard of so many, to at most `limit` new tokens, `repeats` times."""
 
     manifest: Path
     limit: int
+    repeats: int
     shard: int
     shards: int
 
-    def examples(self, split: str) -> list[tuple[int, Example]]:
+    def examples(self, split: str, choose_on: int | None) -> list[tuple[int, Example]]:
         """In the manifest's order, each with its place among those of the split."""
-        return of_shard(read_manifest(self.manifest, split), self.shard, self.shards)
+        return of_shard(raced(self.manifest, split, choose_on), self.shard, self.shards)
 
 
 @torch.inference_mode()
@@ -61,10 +62,10 @@ def decode(
     `machines.json`, the records of the machines that the rows name.
 
     `policies` is what the fit stage wrote, for a method that has any, `skips` what the search stage wrote. Knobs: `splits` are those
-    decoded, `max_new_tokens` and `shards` lists in the order of the manifests, `shard` which of these is this job's, `sampling` None for
-    greedy decoding, else `temperature`, `top_k`, `top_p` and `seed`. The model is loaded once for all. An error in any example fails the
-    whole job; examples that stand in the folder `journals` (`.journal` in `output` if left out), from the same inputs, are not decoded
-    again.
+    decoded, of validation at most `choose_on` examples (None: all), `max_new_tokens`, `repeats` and `shards` lists in the order of the
+    manifests, `shard` which of these is this job's, `sampling` None for greedy decoding, else `temperature`, `top_k`, `top_p` and `seed`.
+    The model is loaded once for all. An error in any example fails the whole job; examples that stand in the folder `journals`
+    (`.journal` in `output` if left out), from the same inputs, are not decoded again.
     """
     torch.set_num_threads(knobs["threads"])
     target = load_target(model, knobs)
@@ -75,12 +76,12 @@ def decode(
     decides = knobs | {"fitted": fitted, "skips": skips.read_text() if skips else None}
     units = Units(journals or output / ".journal", decides, list(map(content_digest, files)))
     machines: dict[str, dict[str, Any]] = {}
-    for manifest, limit, shards in zip(manifests, knobs["max_new_tokens"], knobs["shards"], strict=True):
-        part = Part(manifest, limit, knobs["shard"], shards)
+    for manifest, limit, repeats, shards in zip(manifests, knobs["max_new_tokens"], knobs["repeats"], knobs["shards"], strict=True):
+        part = Part(manifest, limit, repeats, knobs["shard"], shards)
         own = [record for record in fitted if record["dataset"] == manifest.stem and record["policy"] in knobs["policies"]]
         journal = units.journal(*part)
         _decode(knobs, target, drafters, own, part, journal)
-        done = [journal.finished[split, example.id] for split in knobs["splits"] for _, example in part.examples(split)]
+        done = [journal.finished[split, example.id] for split in knobs["splits"] for _, example in part.examples(split, knobs["choose_on"])]
         write_rows(output / f"{manifest.stem}.jsonl", (row for entry in done for row in entry["rows"]))
         machines |= {machine_id(entry["machine"]): entry["machine"] for entry in done}
     write_json(output / MACHINES, machines)
@@ -102,15 +103,17 @@ def _decode(
     """Bring all examples of the part into the journal, split by split."""
     name, method = part.manifest.stem, knobs["method"]
     if method == "generate":
-        measure_one = partial(reference.measure, target, repeats=knobs["repeats"], limit=part.limit, sampling=knobs["sampling"])
+        measure_one = partial(reference.measure, target, repeats=part.repeats, limit=part.limit, sampling=knobs["sampling"])
     else:
         groups = contenders.groups(target, method, drafters, knobs["draft_lengths"], fitted, part.limit)
-        how = {"repeats": knobs["repeats"], "limit": part.limit, "method": method, "sampling": knobs["sampling"]}
+        how = {"repeats": part.repeats, "limit": part.limit, "method": method, "sampling": knobs["sampling"]}
         measure_one = partial(measure, target, groups, **how)
     key = {"experiment": knobs["experiment"], "model": knobs["model"], "dataset": name, "dtype": knobs["dtype"], "method": method}
     here, code = machine() | {"threads": knobs["threads"]}, "+".join(value[:12] for value in git_state().values())
     for split in knobs["splits"]:
-        waiting = [(turn, example) for turn, example in part.examples(split) if (split, example.id) not in journal.finished]
+        waiting = [
+            (turn, example) for turn, example in part.examples(split, knobs["choose_on"]) if (split, example.id) not in journal.finished
+        ]
         for _, example in waiting[: knobs["warmup"]]:
             list(measure_one(example, turn=0))
         for turn, example in progress(waiting, f"{method} on {name} {split}"):

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fastvlm.data.example import Example
+from fastvlm.data.example import Example, read_manifest
 from fastvlm.decoding.journal import Journal
 from fastvlm.provenance import code_digest
 
 # What differs between the parts comes with each of them, or says only who does which.
-APART = ("max_new_tokens", "shard", "shards")
+APART = ("max_new_tokens", "repeats", "choose_on", "shard", "shards")
 
 
 class Units:
@@ -28,9 +28,9 @@ class Units:
         shared = {name: value for name, value in knobs.items() if name not in APART}
         self._task = json.dumps([shared, list(weights), code_digest("fastvlm.decoding.run")], sort_keys=True)
 
-    def journal(self, manifest: Path, limit: int, shard: int, shards: int) -> Journal:
+    def journal(self, manifest: Path, limit: int, repeats: int, shard: int, shards: int) -> Journal:
         """That of a shard of a dataset, with what all shards have finished."""
-        digest = hashlib.sha256(self._task.encode() + str(limit).encode() + manifest.read_bytes()).hexdigest()
+        digest = hashlib.sha256(self._task.encode() + f"{limit} {repeats} ".encode() + manifest.read_bytes()).hexdigest()
         pattern = f"{manifest.stem}-{digest[:16]}-*.journal"
         self._kept.add(pattern)
         own = self._folder / pattern.replace("*", f"{shard}-of-{shards}")
@@ -41,6 +41,14 @@ class Units:
         for path in self._folder.glob("*.journal"):
             if not any(path.match(pattern) for pattern in self._kept):
                 path.unlink(missing_ok=True)
+
+
+def raced(manifest: Path, split: str, choose_on: int | None) -> Sequence[Example]:
+    """Those that are decoded: of validation at most `choose_on`, spread evenly over the split, as rounds or categories take turns in it."""
+    examples = read_manifest(manifest, split)
+    if split != "validation" or choose_on is None or choose_on >= len(examples):
+        return examples
+    return [examples[number * len(examples) // choose_on] for number in range(choose_on)]
 
 
 def of_shard(examples: Sequence[Example], shard: int, shards: int) -> list[tuple[int, Example]]:

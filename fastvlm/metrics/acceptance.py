@@ -6,13 +6,15 @@ tokens drafted, and how many of them stood. Draft j (from 0) had `context + j` t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from fastvlm.errors import UserError
 from fastvlm.metrics.runs import Row
+
+MOST_BINS = 12  # of context; more are a blur in a panel
 
 
 class Totals(NamedTuple):
@@ -80,6 +82,16 @@ def by_context(rows: Sequence[Row], width: int) -> dict[int, tuple[int, int]]:
     table = _passes(rows)
     bins = table[:, 1] // width
     return {int(index): (int((bins == index).sum()), int(table[bins == index, 2].sum())) for index in np.unique(bins)}
+
+
+def bin_width(settings: Iterable[Sequence[Row]], narrowest: int) -> int:
+    """Tokens a bin: `narrowest`, doubled until no more than `MOST_BINS` lie between the shortest and the longest context of a draft."""
+    contexts = [drafted.context for drafted in map(drafts, settings) if drafted.context.size]
+    low, high = (min(map(np.min, contexts)), max(map(np.max, contexts))) if contexts else (0, 0)
+    width = narrowest
+    while high // width - low // width >= MOST_BINS:
+        width *= 2
+    return width
 
 
 def _passes(rows: Sequence[Row]) -> np.ndarray:

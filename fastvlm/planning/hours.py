@@ -12,10 +12,9 @@ Counts = Mapping[str, int | None]  # split -> examples; None where that is not k
 
 
 def decodes_an_example(config: Config, model: str, method: str) -> int:
-    """Texts that a method's job decodes of one example: its settings, and plain decoding beside the settings of each exit layer."""
+    """Texts that a method's job decodes of one example, once: its settings, and plain decoding beside the settings of each exit layer."""
     drafts = len(config.decoding.draft_lengths) + len(knobs.policies(config, method)) if method in DRAFTING else 1
-    settings = max(1, len(knobs.exit_layers(config, model, method))) * (1 + drafts)
-    return settings * config.decoding.repeats
+    return max(1, len(knobs.exit_layers(config, model, method))) * (1 + drafts)
 
 
 def decode_tokens(config: Config, model: str, dataset: str, counts: Counts) -> int | None:
@@ -26,10 +25,12 @@ def decode_tokens(config: Config, model: str, dataset: str, counts: Counts) -> i
 
 
 def method_tokens(config: Config, model: str, method: str, dataset: str, counts: Counts) -> int:
-    """Of a method's decode job in one dataset: test and, if it has settings to choose, validation; warm-up included."""
-    read = config.datasets[dataset]
-    examples = sum(counts[split] + min(counts[split], config.decoding.warmup * read.shards) for split in knobs.splits(method))
-    return examples * decodes_an_example(config, model, method) * read.max_new_tokens
+    """Of a method's decode job in one dataset: test and, if it has settings to choose, as much of validation as they are raced on;
+    warm-up included."""
+    read, choose_on = config.datasets[dataset], config.decoding.choose_on or counts["validation"]
+    examples = {"test": counts["test"], "validation": min(counts["validation"], choose_on)}
+    decoded = sum(examples[split] + min(examples[split], config.decoding.warmup * read.shards) for split in knobs.splits(method))
+    return decoded * decodes_an_example(config, model, method) * knobs.repeats(config, dataset) * read.max_new_tokens
 
 
 def observe_tokens(config: Config, model: str, method: str, dataset: str, counts: Counts) -> int:

@@ -50,7 +50,7 @@ def test_each_is_decoded_at_its_own_exit_layer_and_the_same_draft_length():
     config = experiment(datasets=["scenes-description"], draft_length=7)
     told = ablations.decode(config, "llava-tiny", "exit-layer_3")
     assert (told["exit_layers"], told["draft_lengths"], told["policies"], told["splits"]) == ([3], [7], [], ["test"])
-    assert told["max_new_tokens"] == [24]
+    assert (told["max_new_tokens"], told["repeats"]) == ([24], [1])
 
 
 def test_none_are_asked_for():

@@ -156,6 +156,13 @@ def test_what_is_fetched_does_not_depend_on_how_it_is_run():
     assert told[0] == told[1] == {"id": "owner/name", "revision": None}
 
 
+def test_a_dataset_may_be_timed_more_often_than_others():
+    datasets = {name: {**SOURCE["datasets"][name], "repeats": own} for name, own in (("scenes-caption", None), ("scenes-vqa", 5))}
+    config = load_config({**SOURCE, "datasets": datasets, "decoding": SOURCE["decoding"] | {"repeats": 2}})
+    assert knobs.decode(config, "llava-small", "ssd")["repeats"] == [2, 5]
+    assert all("repeats" not in knobs.data(config, name) for name in datasets)  # nothing is drawn anew for it
+
+
 def test_exit_only_exits_where_fastvlm_does():
     config = load_config({**SOURCE, "methods": SOURCE["methods"] | {"exit-only": {}}})
     assert knobs.exit_layers(config, "llava-small", "exit-only") == knobs.exit_layers(config, "llava-small", "fastvlm") != []

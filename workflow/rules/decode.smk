@@ -62,7 +62,7 @@ if SHARDS > 1:
             manifests=lambda wildcards, input: each("--manifest", input.manifests),
             parts=lambda wildcards, input: each("--part", folders(input.parts)),
             folder=lambda wildcards, output: Path(output.machines).parent,
-            knobs=lambda wildcards: to_json({"splits": knobs.splits(wildcards.method)}),
+            knobs=lambda wildcards: to_json(knobs.raced(CONFIG, wildcards.method)),
             code=code_digest("fastvlm.decoding.merge"),
         resources:
             mem_mb=4000,

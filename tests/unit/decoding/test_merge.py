@@ -17,7 +17,8 @@ from tests import tiny
 from tests.unit.decoding.test_run import KNOBS
 
 SSD = KNOBS | {"method": "ssd", "exit_layers": [1], "draft_lengths": [2], "splits": ["validation", "test"], "max_new_tokens": [4, 4]}
-MERGE = {"splits": SSD["splits"]}
+SSD |= {"repeats": [1, 1], "choose_on": 3}
+MERGE = {name: SSD[name] for name in ("splits", "choose_on")}
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def untimed(path):
 def test_any_number_of_shards_in_any_order_gives_the_same_rows(tmp_path, checkpoint, manifests):
     decode(SSD | {"shards": [1, 1]}, checkpoint, manifests, [], tmp_path / "whole")
     expected = [untimed(tmp_path / "whole" / manifest.name) for manifest in manifests]
-    assert [len(rows) for rows in expected] == [11, 1]
+    assert [len(rows) for rows in expected] == [3 + 7, 1]
     assert decode_shards(tmp_path / "two", checkpoint, manifests, [2, 1], order=[1, 0]) == expected
     # More than there are examples: some shards are empty.
     assert decode_shards(tmp_path / "many", checkpoint, manifests, [9, 2]) == expected

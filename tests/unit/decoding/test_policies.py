@@ -113,13 +113,22 @@ def test_what_is_fitted_is_no_worse_than_any_fixed_length_where_it_was_fitted(se
 
 
 def test_goodput_looks_at_no_draft_where_a_look_costs_more_than_it_spares():
-    texts = texts_of(3, agreement=0.9, honest=True)
+    texts = texts_of(3, agreement=0.7, honest=True, texts=300)
     blind = fit_all(texts, replace(CHEAP, look=CHEAP.step), LONGEST)[2]
     best = max(range(1, LONGEST + 1), key=lambda length: rate(Fixed(length), texts, CHEAP))
     assert blind == {"policy": "goodput", "drafts": True, "steady": best}
     policy = load(blind)
     assert policy.name == "goodput" and not policy.watches and policy.most(99) == best
     assert "steady" not in fit_all(texts, CHEAP, LONGEST)[2]
+
+
+def test_goodput_looks_at_no_draft_where_too_few_texts_say_that_it_helps():
+    knowing = Text([[20 + 9 * turn, *((LONGEST, [0.97] * LONGEST) if turn % 2 else (0, [0.1] * LONGEST))] for turn in range(10)])
+    mistaken = Text([[context, LONGEST - accepted, sure] for context, accepted, sure in knowing.rounds])
+    assert "steady" not in fit_all([knowing] * 6, CHEAP, LONGEST)[2]
+    assert "steady" in fit_all([knowing], CHEAP, LONGEST)[2]
+    # On the whole it still seems to help.
+    assert "steady" in fit_all([knowing] * 3 + [mistaken] * 2, CHEAP, LONGEST)[2]
 
 
 @settings(max_examples=25)

@@ -22,7 +22,7 @@ from tests import tiny
 KNOBS = {
     "experiment": "tiny", "model": "tiny-llava", "splits": ["test"], "device": "cpu", "dtype": "float32",
     "threads": 1, "draft_lengths": [1, 3], "exit_layers": [], "policies": [], "sampling": None, "warmup": 1,
-    "repeats": 2, "max_new_tokens": [12], "shard": 0, "shards": [1],
+    "choose_on": None, "repeats": [2], "max_new_tokens": [12], "shard": 0, "shards": [1],
 }  # fmt: skip
 
 
@@ -140,6 +140,7 @@ def test_both_splits_go_into_a_file_for_each_dataset_and_validation_may_be_empty
         "exit_layers": [1],
         "splits": ["validation", "test"],
         "max_new_tokens": [4, 6],
+        "repeats": [1, 1],
         "draft_lengths": [2],
         "shards": [1, 1],
     }
@@ -149,11 +150,21 @@ def test_both_splits_go_into_a_file_for_each_dataset_and_validation_may_be_empty
     assert max(row["output_tokens"] for row in rows_of(tmp_path / "rows" / "with.jsonl")) <= 4
 
 
+@pytest.mark.parametrize(("choose_on", "expected"), [(None, range(7)), (3, (0, 2, 4)), (7, range(7)), (9, range(7))])
+def test_settings_are_raced_on_some_of_validation_spread_over_it_and_on_all_of_test(tmp_path, checkpoint, choose_on, expected):
+    path = tmp_path / "drawn.jsonl"
+    write_manifest(path, [*tiny.examples(7, "validation"), *tiny.examples(4)])
+    knobs = KNOBS | {"method": "ssd", "exit_layers": [1], "draft_lengths": [2], "splits": ["validation", "test"], "max_new_tokens": [3]}
+    decode(knobs | {"repeats": [1], "choose_on": choose_on}, checkpoint, [path], [], tmp_path / "rows")
+    found = [row["example"] for row in rows_of(tmp_path / "rows" / "drawn.jsonl")]
+    assert found == [f"validation-{place}" for place in expected] + [f"test-{place}" for place in range(4)]
+
+
 def test_a_dataset_that_an_earlier_run_finished_is_not_decoded_again(tmp_path, checkpoint, manifest, monkeypatch):
     first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
     write_manifest(first, tiny.examples(1))
     write_manifest(second, tiny.examples(2))
-    knobs = KNOBS | {"method": "ssd", "exit_layers": [1], "max_new_tokens": [5, 5], "shards": [1, 1]}
+    knobs = KNOBS | {"method": "ssd", "exit_layers": [1], "max_new_tokens": [5, 5], "repeats": [2, 2], "shards": [1, 1]}
     decode(knobs, checkpoint, [first, second], [], tmp_path / "rows")
     written = {name: (tmp_path / "rows" / name).read_bytes() for name in ("first.jsonl", "second.jsonl")}
     (tmp_path / "rows" / "first.jsonl").unlink()
@@ -162,8 +173,10 @@ def test_a_dataset_that_an_earlier_run_finished_is_not_decoded_again(tmp_path, c
     assert (tmp_path / "rows" / "first.jsonl").read_bytes() == written["first.jsonl"]
     assert (tmp_path / "rows" / "second.jsonl").read_bytes() != written["second.jsonl"]
     assert len(list((tmp_path / "rows" / ".journal").iterdir())) == 2
-    decode(knobs | {"repeats": 1}, checkpoint, [first, second], [], tmp_path / "rows")
+    written["second.jsonl"] = (tmp_path / "rows" / "second.jsonl").read_bytes()
+    decode(knobs | {"max_new_tokens": [5, 6], "repeats": [1, 2]}, checkpoint, [first, second], [], tmp_path / "rows")
     assert (tmp_path / "rows" / "first.jsonl").read_bytes() != written["first.jsonl"]
+    assert (tmp_path / "rows" / "second.jsonl").read_bytes() == written["second.jsonl"]
 
 
 def test_rows_name_the_machine_and_the_code_that_made_them(tmp_path, checkpoint, manifest):
@@ -228,7 +241,7 @@ SAMPLING = {"seed": 1, "temperature": 0.8, "top_k": 40, "top_p": 0.95}
 
 @pytest.mark.parametrize("method", ["baseline", "generate", "ssd", "prompt-lookup"])
 def test_drawn_texts_are_compared_with_none_and_drawn_again_from_the_same_seed(tmp_path, checkpoint, manifest, method):
-    knobs = {"method": method, "exit_layers": [1] if method == "ssd" else [], "repeats": 1}
+    knobs = {"method": method, "exit_layers": [1] if method == "ssd" else [], "repeats": [1]}
     first, again = (run(tmp_path / place, checkpoint, manifest, **knobs, sampling=SAMPLING) for place in ("first", "again"))
     other = run(tmp_path / "other", checkpoint, manifest, **knobs, sampling=SAMPLING | {"seed": 2})
     assert {row[column] for row in first for column in ("equal_to_baseline", "first_difference", "logit_gap")} == {None}

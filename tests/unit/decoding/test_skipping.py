@@ -136,8 +136,8 @@ def test_it_is_watched_fitted_and_decoded_like_the_others_but_has_no_exit_layer(
     assert [(row["exit_layer"], row["added_parameters"], row["added_bytes"]) for row in drafting] == [(None, 0, 0)]
     assert min(drafting[0]["draft_step_seconds"]) > 0
     fit(knobs | {"exit_layers": [None]}, tmp_path / "seen.jsonl", tmp_path / "cost.jsonl", tmp_path / "fitted.json")
-    decoding = {"experiment": "tiny", "splits": ["test"], "draft_lengths": [1, 3], "policies": names, "warmup": 0, "repeats": 1}
-    decoding |= {"shard": 0, "shards": [1]}
+    decoding = {"experiment": "tiny", "splits": ["test"], "draft_lengths": [1, 3], "policies": names, "warmup": 0}
+    decoding |= {"choose_on": None, "repeats": [1], "shard": 0, "shards": [1]}
     with pytest.raises(UserError, match="policy 'confidence' was not fitted for draft-verify on drawn; run the observe, cost and fit"):
         decode(knobs | decoding, checkpoint, [manifest], [], rows, skips=skips)
     decode(knobs | decoding, checkpoint, [manifest], [], rows, policies=tmp_path / "fitted.json", skips=skips)
@@ -159,7 +159,8 @@ def test_other_skips_are_decoded_anew(tmp_path, checkpoint):
         "policies": [],
         "sampling": None,
         "warmup": 0,
-        "repeats": 1,
+        "choose_on": None,
+        "repeats": [1],
         "shard": 0,
         "shards": [1],
     }

@@ -63,6 +63,21 @@ def test_totals_agree_with_every_view(rows):
     assert sum(length * passes for length, passes in lengths.items()) == totals.accepted.sum()
 
 
+@given(some_rows(), st.integers(1, 9))
+def test_bins_are_few_and_no_wider_than_that_takes(rows, narrowest):
+    contexts = [context for _, _, context, _ in walk(rows)] or [0]
+    width = acceptance.bin_width([rows], narrowest)
+    spanned = {size: max(contexts) // size - min(contexts) // size + 1 for size in (width, width // 2) if size}
+    assert spanned[width] <= acceptance.MOST_BINS
+    assert width == narrowest or spanned[width // 2] > acceptance.MOST_BINS
+
+
+def test_long_texts_are_binned_by_twice_the_tokens_until_the_bins_are_few():
+    rows = [{"passes": [[context, 1, 1] for context in range(30, 230)]}]
+    assert [acceptance.bin_width([[{"passes": []}], rows], narrowest) for narrowest in (8, 16, 20, 40)] == [32, 32, 20, 40]
+    assert acceptance.bin_width([], 8) == acceptance.bin_width([[{"passes": []}]], 8) == 8
+
+
 def test_a_pass_of_three_drafts_of_which_two_stood():
     drafts = acceptance.drafts([{"passes": [[21, 3, 2]]}])
     assert drafts.position.tolist() == [0, 1, 2]

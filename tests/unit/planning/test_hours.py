@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 
 import pytest
 
 from fastvlm.config import load_config
 from fastvlm.planning.examples import count_examples
-from fastvlm.planning.hours import decode_tokens, decodes_an_example, text_steps
+from fastvlm.planning.hours import decode_tokens, decodes_an_example, method_tokens, text_steps
 from fastvlm.planning.jobs import Job, list_jobs
 from tests.captioned_folder import content, write_folder
 from tests.unit.planning.experiment import FILES, LLAVA, SMOKE, experiment
@@ -78,8 +79,6 @@ def test_texts_decoded_of_an_example():
         "oracle": 6,
     }
     assert {method: decodes_an_example(config, "known", method) for method in expected} == expected
-    repeated = experiment(decoding=SMOKE["decoding"] | {"repeats": 3})
-    assert decodes_an_example(repeated, "known", "ssd") == 36
 
 
 def test_exit_layers_of_a_model_count():
@@ -94,6 +93,12 @@ def test_tokens_of_the_decode_jobs():
         (6 + 1) * (2 + 2 + 12 + 12 + 6 + 4 + 3 + 6 + 12 + 6) + (4 + 1) * (12 + 12 + 6 + 4 + 3 + 6 + 12 + 6)
     )
     assert decode_tokens(experiment(), "known", "drawn", counts | {"test": None}) is None
+    ssd = partial(method_tokens, model="known", method="ssd", dataset="drawn", counts=counts)
+    assert ssd(experiment()) == 16 * 12 * (6 + 1 + 4 + 1)
+    assert ssd(experiment(decoding=SMOKE["decoding"] | {"repeats": 3})) == 3 * ssd(experiment())
+    assert ssd(experiment(decoding=SMOKE["decoding"] | {"choose_on": 2})) == 16 * 12 * (6 + 1 + 2 + 1)
+    own = SMOKE["datasets"]["scenes-caption"] | {"train": 200, "validation": 4, "test": 6, "repeats": 2}
+    assert ssd(experiment(datasets={"drawn": own})) == 2 * ssd(experiment())
 
 
 @pytest.mark.parametrize(("train", "batches"), [(200, 2 + 1), (10, 1 + 1), (None, 2 + 1)])
