@@ -23,14 +23,25 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except Exception as error:
         number = getattr(error, "errno", None)
-        # safetensors' own kind of error has the number in its text only.
-        if number in FULL or f"os error {errno.ENOSPC}" in str(error):
+        if any(map(_tells_of_full_disk, _behind(error))):
             said = "the disk is full; make room and start again, what is finished stands"
         elif number in CLOSED and _belongs(error, path):
             said = f"cannot be written ({os.strerror(number).lower()}); expected a folder that takes files"
         else:
             raise
         raise UserError(f"{path}: {said}") from None
+
+
+def _behind(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and those in whose handling it arose: of a file that takes no more, torch's writer says that a position is unexpected."""
+    while error:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _tells_of_full_disk(error: BaseException) -> bool:
+    """safetensors' own kind of error has the number in its text only."""
+    return getattr(error, "errno", None) in FULL or f"os error {errno.ENOSPC}" in str(error)
 
 
 def _belongs(error: OSError, path: Path) -> bool:

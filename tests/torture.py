@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from tests.workspace import copy_project, run, start
 NAME, CONFIG = "torture", "torture.yaml"
 RESULTS = f"results/{NAME}"
 LAST = f"{RESULTS}/provenance.json"  # of the tables stage
+ROOM = 1 << 28  # bytes, of a disk that is not full
 COMMAND = ("snakemake", LAST, "--cores", "2", "--configfile", CONFIG)
 
 
@@ -136,28 +137,41 @@ def finish(project: Path, expected: dict[str, Any]) -> None:
     assert code == 0 and "Nothing to be done" in output, output[-3000:]
 
 
-def torture_by_full_disk(project: Path, expected: dict[str, Any], times: int, seed: int) -> list[str]:
-    """A disk that is full at random moments: it grows after each failure, and the run goes on. Returns the lines that were said."""
+def torture_by_full_disk(project: Path, expected: dict[str, Any], times: int, seed: int, longest: float) -> list[str]:
+    """A disk that takes no more from some random moment on: a run fails of it, and goes on once there is room. Returns the lines said."""
     rng, said = random.Random(seed), []
-    needed = sum(path.stat().st_size for path in (project / RESULTS).rglob("*") if path.is_file())
     shutil.rmtree(project / "results")
-    sizes = sorted(int(rng.uniform(0.02, 0.95) * needed) for _ in range(times))
-    with small_disk(project / "results", sizes[0]) as resize:
-        for size in sizes:
-            resize(f"size={size}")
-            code, output = run(project, *COMMAND)
-            check(project, expected)
-            if code:
+    with small_disk(project / "results", ROOM) as resize:
+        while len(said) < times:
+            with start(project, *COMMAND) as process:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(rng.uniform(0.0, longest))
+                fill(project / "results", resize, spare=rng.randrange(4))
+                output = process.communicate()[0]
+            check(project, expected, complete=not process.returncode)
+            if process.returncode:
                 said += [one_line(output, "the disk is full; make room and start again, what is finished stands")]
-        resize(f"size={4 * needed}")
+                print(f"full disk {len(said)} of {times}: {said[-1]}", flush=True)
+            else:
+                shutil.rmtree(project / RESULTS)
+            resize(f"size={ROOM}")
         finish(project, expected)
     return said
+
+
+def fill(folder: Path, resize: Any, spare: int) -> None:
+    """Leave a disk so many pages beyond what lies on it, and take less for an answer as long as it grows meanwhile."""
+    for _ in range(99):
+        disk = os.statvfs(folder)
+        with suppress(subprocess.CalledProcessError):
+            # None at all would mean that there is no limit.
+            return resize(f"size={max(1, disk.f_blocks - disk.f_bfree + spare) * disk.f_frsize}")
 
 
 def torture_by_closed_folder(project: Path, expected: dict[str, Any], seed: int, longest: float) -> str:
     """A disk that turns read-only in the middle of a run, as broken ones do. Returns the line that was said."""
     shutil.rmtree(project / "results")
-    with small_disk(project / "results", 1 << 28) as resize:
+    with small_disk(project / "results", ROOM) as resize:
         strike(project, random.Random(seed), longest)
         resize("ro")
         code, output = run(project, *COMMAND)
@@ -215,8 +229,8 @@ def main() -> None:
         print("clock set back:", torture_by_clock(project, expected), flush=True)
         try:
             print("read-only:", torture_by_closed_folder(project, expected, seed, longest), flush=True)
-            said = torture_by_full_disk(project, expected, 10, seed)
-            print(f"full disk, {len(said)} times:", *said, sep="\n", flush=True)
+            said = torture_by_full_disk(project, expected, 10, seed, longest)
+            print(f"full disk: said {len(said)} times", flush=True)
         except PermissionError as error:
             print(f"read-only, full disk: skipped, as no disk may be mounted here ({error})", flush=True)
         print(f"all files are those of the undisturbed run; {time.monotonic() - begin:.0f} s", flush=True)

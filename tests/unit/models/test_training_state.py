@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import io
+
 import pytest
 import torch
 from torch import nn
@@ -9,6 +12,7 @@ from torch import nn
 from fastvlm.errors import UserError
 from fastvlm.models import training_state
 from fastvlm.models.training_state import TrainingState
+from fastvlm.rows import whole_file
 
 
 @pytest.fixture
@@ -45,6 +49,20 @@ def test_one_of_another_version_is_of_another_task(saved, capsys):
     state, *_ = saved
     torch.save({"task": "task", "step": 3}, state.path)
     assert TrainingState.find(state.path, "task").step == 0
+
+
+class SmallDisk(io.BytesIO):
+    def write(self, data):
+        if self.tell() + len(data) > 1000:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(data)
+
+
+@pytest.mark.parametrize("numbers", [10, 200, 300, 10_000])
+def test_of_a_full_disk_the_error_says_so_wherever_torch_was(tmp_path, numbers):
+    """Over large tensors its writer breaks off with an error of its own, which names a position."""
+    with pytest.raises(UserError, match="the disk is full"), whole_file(tmp_path / "state.pt"):
+        torch.save({"tensors": [torch.zeros(numbers), torch.zeros(3)]}, SmallDisk())
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), OSError(30, "Read-only file system")])
