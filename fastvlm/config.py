@@ -108,7 +108,7 @@ class Decoding(Knobs):
     )
     sampling: Sampling | None = Field(default=None, description="how tokens are drawn; left out or null: greedy decoding")
     timed: bool = Field(description="true: each of these jobs has the machine to itself; false: no time that they note means anything")
-    warmup: Steps = Field(description="examples decoded before the stopwatch counts, count")
+    warmup: Steps = Field(description="examples of a dataset decoded before the stopwatch counts, count")
     repeats: Count = Field(description="timed runs of each example, of which the median stands, count; a dataset may have its own")
     choose_on: Count | None = Field(
         default=None, description="validation examples of a dataset that settings are raced on, to choose one, count at most; null: all"

@@ -25,20 +25,28 @@ from fastvlm.models.target import Prefix, Target
 class Contender:
     """One setting of a method; `decode` takes an example's prefix and who chooses its tokens.
 
-    `draft_length` is the longest, where the policy may draft less. One with `hear` must be told plain decoding's text of the example first.
+    `draft_length` is the longest, where the policy may draft less; `always` the number that is drafted each round, 0 in plain decoding,
+    None if it differs: of a drafter's settings, those that always draft as many are the same act. One with `hear` must be told plain
+    decoding's text of the example first.
     """
 
     policy: str
     exit_layer: int | None
     draft_length: int | None
     decode: Callable[[Prefix, Choice], Trace]
+    always: int | None = None
     hear: Callable[[Sequence[int]], None] | None = None
+
+    @property
+    def setting(self) -> dict[str, Any]:
+        """What names it in a row."""
+        return {"policy": self.policy, "exit_layer": self.exit_layer, "draft_length": self.draft_length}
 
 
 def plain(target: Target, limit: int) -> Contender:
     """The baseline."""
     act = partial(autoregressive.decode, target.decoder, limit=limit, end_tokens=target.end_tokens)
-    return Contender("", None, None, act)
+    return Contender("", None, None, act, always=0)
 
 
 def groups(
@@ -65,6 +73,16 @@ def groups(
     ]
 
 
+def runners(group: Sequence[Contender], *, drawn: bool) -> list[Contender | None]:
+    """Who runs for each setting of a group: of those that always draft as many the first, as they do the same; None for a policy that
+    never drafts, as plain decoding runs beside the group. Where texts are drawn each runs for itself."""
+    first: dict[int, Contender] = {}
+    return [
+        one if drawn or one.always is None else None if one.policy and not one.always else first.setdefault(one.always, one)
+        for one in group
+    ]
+
+
 def _fitted(target: Target, drafter: Drafter, record: dict[str, Any], longest: int, limit: int) -> Contender:
     """A policy that found no drafting worth its seconds is plain decoding."""
     policy = fit.load(record)
@@ -76,7 +94,7 @@ def _fitted(target: Target, drafter: Drafter, record: dict[str, Any], longest: i
 def _drafting(target: Target, drafter: Drafter, policy: Policy, draft_length: int, limit: int) -> Contender:
     act = partial(speculative.decode, target.decoder, drafter, policy=policy, limit=limit, end_tokens=target.end_tokens)
     hear = drafter.hear if isinstance(drafter, Oracle) else None
-    return Contender(policy.name, drafter.exit_layer or None, draft_length, act, hear)
+    return Contender(policy.name, drafter.exit_layer or None, draft_length, act, policy.always, hear)
 
 
 def _unverified(target: Target, drafter: Drafter, limit: int) -> Contender:

@@ -17,6 +17,11 @@ class Policy:
     name: ClassVar[str]
     watches: ClassVar[bool] = False  # looks at each draft's probability; on an accelerator every look waits
 
+    @property
+    def always(self) -> int | None:
+        """The number that it drafts each round, whatever the text; None if that differs."""
+        return None
+
     def start(self) -> None:
         """A text begins."""
 
@@ -43,6 +48,10 @@ class Fixed(Policy):
 
     def __init__(self, length: int):
         self.length = length
+
+    @property
+    def always(self) -> int | None:
+        return None if self.watches else self.length
 
     def most(self, context: int) -> int:
         return self.length
@@ -72,6 +81,10 @@ class Context(Policy):
 
     def __init__(self, begins: Sequence[int], lengths: Sequence[int]):
         self.begins, self.lengths = list(begins), list(lengths)
+
+    @property
+    def always(self) -> int | None:
+        return self.lengths[0] if len(set(self.lengths)) == 1 else None
 
     def most(self, context: int) -> int:
         return self.lengths[max(0, bisect_right(self.begins, context) - 1)]

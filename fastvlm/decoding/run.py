@@ -100,7 +100,7 @@ def _refuse_unfitted(knobs: dict[str, Any], fitted: Sequence[dict[str, Any]], ma
 def _decode(
     knobs: dict[str, Any], target: Target, drafters: Sequence[Drafter], fitted: Sequence[dict[str, Any]], part: Part, journal: Journal
 ) -> None:
-    """Bring all examples of the part into the journal, split by split."""
+    """Bring all examples of the part into the journal, split after split."""
     name, method = part.manifest.stem, knobs["method"]
     if method == "generate":
         measure_one = partial(reference.measure, target, repeats=part.repeats, limit=part.limit, sampling=knobs["sampling"])
@@ -110,15 +110,13 @@ def _decode(
         measure_one = partial(measure, target, groups, **how)
     key = {"experiment": knobs["experiment"], "model": knobs["model"], "dataset": name, "dtype": knobs["dtype"], "method": method}
     here, code = machine() | {"threads": knobs["threads"]}, "+".join(value[:12] for value in git_state().values())
-    for split in knobs["splits"]:
-        waiting = [
-            (turn, example) for turn, example in part.examples(split, knobs["choose_on"]) if (split, example.id) not in journal.finished
-        ]
-        for _, example in waiting[: knobs["warmup"]]:
-            list(measure_one(example, turn=0))
-        for turn, example in progress(waiting, f"{method} on {name} {split}"):
-            rows = [{**key, "split": split, **row, "machine": machine_id(here), "code": code} for row in measure_one(example, turn=turn)]
-            journal.add(here, rows)
+    asked = [(split, turn, example) for split in knobs["splits"] for turn, example in part.examples(split, knobs["choose_on"])]
+    waiting = [(split, turn, example) for split, turn, example in asked if (split, example.id) not in journal.finished]
+    for _, _, example in waiting[: knobs["warmup"]]:
+        list(measure_one(example, turn=0))
+    for split, turn, example in progress(waiting, f"{method} on {name}"):
+        rows = [{**key, "split": split, **row, "machine": machine_id(here), "code": code} for row in measure_one(example, turn=turn)]
+        journal.add(here, rows)
 
 
 def measure(
@@ -149,11 +147,13 @@ def measure(
             text = said_by_plain().tokens
             for contender in group:
                 contender.hear(text)
-        settings = [{"policy": one.policy, "exit_layer": one.exit_layer, "draft_length": one.draft_length} for one in group]
-        acts = [partial(one.decode, prefix, choose(method, *of.values())) for one, of in zip(group, settings, strict=True)]
+        ran = contenders.runners(group, drawn=bool(sampling))
+        running = list(dict.fromkeys(one for one in ran if one))
+        acts = [partial(one.decode, prefix, choose(method, *one.setting.values())) for one in running]
         traces, seconds = compete([said_by_plain, *acts], repeats=repeats, turn=turn, device=device)
         said = None if sampling else Replay(target, inputs, traces[0].tokens)
-        for setting, trace, decode_seconds in zip(settings, traces[1:], seconds[1:], strict=True):
+        results = dict(zip([None, *running], zip(traces, seconds, strict=True), strict=True))
+        for setting, (trace, decode_seconds) in [(one.setting, results[runner]) for one, runner in zip(group, ran, strict=True)]:
             timing = {"prefill_seconds": prefill_seconds, "decode_seconds": decode_seconds, "baseline_decode_seconds": seconds[0]}
             # Once an example: the other texts are the same.
             spelt = {} if setting["exit_layer"] or setting["draft_length"] else {"pieces": pieces(target.to_text, trace.tokens)}

@@ -29,7 +29,8 @@ def method_tokens(config: Config, model: str, method: str, dataset: str, counts:
     warm-up included."""
     read, choose_on = config.datasets[dataset], config.decoding.choose_on or counts["validation"]
     examples = {"test": counts["test"], "validation": min(counts["validation"], choose_on)}
-    decoded = sum(examples[split] + min(examples[split], config.decoding.warmup * read.shards) for split in knobs.splits(method))
+    decoded = sum(examples[split] for split in knobs.splits(method))
+    decoded += min(decoded, config.decoding.warmup * read.shards)
     return decoded * decodes_an_example(config, model, method) * knobs.repeats(config, dataset) * read.max_new_tokens
 
 

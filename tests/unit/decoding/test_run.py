@@ -236,6 +236,36 @@ def test_fitted_policies_are_settings_of_their_own(tmp_path, checkpoint, manifes
     assert all(drafted == 0 for row in rows if row["policy"] == "goodput" for _, drafted, _ in row["passes"])
 
 
+@pytest.mark.parametrize("drawn", [False, True])
+def test_settings_that_do_the_same_run_once_unless_texts_are_drawn(tmp_path, checkpoint, manifest, monkeypatch, drawn):
+    """A policy that always drafts as many is that fixed length, and one that never drafts is the plain decoding beside it."""
+    fitted = [
+        {"policy": "confidence", "length": 3, "threshold": 0.0},
+        {"policy": "context", "begins": [0, 9], "lengths": [3, 3]},
+        {"policy": "goodput", "drafts": False},
+    ]
+    policies = tmp_path / "fitted.json"
+    policies.write_text(json.dumps([record | {"dataset": manifest.stem, "exit_layer": 1} for record in fitted]))
+    ran, real = [], stage.compete
+    monkeypatch.setattr(stage, "compete", lambda acts, **how: ran.append(len(acts)) or real(acts, **how))
+    knobs = KNOBS | {"method": "ssd", "exit_layers": [1], "policies": ["confidence", "context", "goodput"]}
+    knobs |= {"sampling": SAMPLING if drawn else None}
+    decode(knobs, checkpoint, [manifest], [], tmp_path / "rows", policies=policies)
+    assert set(ran) == {6 if drawn else 1 + 3}  # plain decoding, 1, 3, and what looks at each draft
+    by_policy = {}
+    for row in rows_of(tmp_path / "rows" / "scenes-caption.jsonl"):
+        by_policy.setdefault((row["policy"], row["draft_length"]), []).append(row)
+    assert list(by_policy) == [("fixed", 1), ("fixed", 3), ("confidence", 3), ("context", 3), ("goodput", 3)]
+    same = [a["decode_seconds"] == b["decode_seconds"] for a, b in zip(by_policy["fixed", 3], by_policy["context", 3], strict=True)]
+    plain = [row["decode_seconds"] == row["baseline_decode_seconds"] for row in by_policy["goodput", 3]]
+    assert same == plain == [not drawn] * 3
+    assert all(row["equal_to_baseline"] is not False for rows in by_policy.values() for row in rows)
+
+
+def test_plain_decoding_is_raced_against_itself(tmp_path, checkpoint, manifest):
+    assert all(row["decode_seconds"] != row["baseline_decode_seconds"] for row in run(tmp_path, checkpoint, manifest, method="baseline"))
+
+
 SAMPLING = {"seed": 1, "temperature": 0.8, "top_k": 40, "top_p": 0.95}
 
 

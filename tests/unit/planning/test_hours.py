@@ -87,16 +87,16 @@ def test_exit_layers_of_a_model_count():
 
 
 def test_tokens_of_the_decode_jobs():
-    # 6 test and 4 validation examples, one of each decoded once more to warm up, at most 16 tokens each.
+    # 6 test and 4 validation examples, one decoded once more to warm up, at most 16 tokens each.
     counts = {"train": 200, "validation": 4, "test": 6}
     assert decode_tokens(experiment(), "known", "drawn", counts) == 16 * (
-        (6 + 1) * (2 + 2 + 12 + 12 + 6 + 4 + 3 + 6 + 12 + 6) + (4 + 1) * (12 + 12 + 6 + 4 + 3 + 6 + 12 + 6)
+        (6 + 1) * (2 + 2 + 12 + 12 + 6 + 4 + 3 + 6 + 12 + 6) + 4 * (12 + 12 + 6 + 4 + 3 + 6 + 12 + 6)
     )
     assert decode_tokens(experiment(), "known", "drawn", counts | {"test": None}) is None
     ssd = partial(method_tokens, model="known", method="ssd", dataset="drawn", counts=counts)
-    assert ssd(experiment()) == 16 * 12 * (6 + 1 + 4 + 1)
+    assert ssd(experiment()) == 16 * 12 * (6 + 4 + 1)
     assert ssd(experiment(decoding=SMOKE["decoding"] | {"repeats": 3})) == 3 * ssd(experiment())
-    assert ssd(experiment(decoding=SMOKE["decoding"] | {"choose_on": 2})) == 16 * 12 * (6 + 1 + 2 + 1)
+    assert ssd(experiment(decoding=SMOKE["decoding"] | {"choose_on": 2})) == 16 * 12 * (6 + 2 + 1)
     own = SMOKE["datasets"]["scenes-caption"] | {"train": 200, "validation": 4, "test": 6, "repeats": 2}
     assert ssd(experiment(datasets={"drawn": own})) == 2 * ssd(experiment())
 
