@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fastvlm.decoding import autoregressive, exit_only, fit, speculative
+from fastvlm.decoding import autoregressive, exit_only, policies, speculative
 from fastvlm.decoding.choice import Choice
 from fastvlm.decoding.drafters import Drafter, EarlyExit, PromptLookup, check_exit_layer
 from fastvlm.decoding.oracle import Oracle
@@ -85,7 +85,7 @@ def runners(group: Sequence[Contender], *, drawn: bool) -> list[Contender | None
 
 def _fitted(target: Target, drafter: Drafter, record: dict[str, Any], longest: int, limit: int) -> Contender:
     """A policy that found no drafting worth its seconds is plain decoding."""
-    policy = fit.load(record)
+    policy = policies.load(record)
     if policy is None:
         return replace(plain(target, limit), policy=record["policy"], exit_layer=record["exit_layer"], draft_length=longest)
     return _drafting(target, drafter, policy, longest, limit)

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastvlm.decoding.calibration import Calibration
 from fastvlm.decoding.costs import Costs, costs_of
-from fastvlm.decoding.policies import Confidence, Context, Fixed, Goodput, Policy, Steady
+from fastvlm.decoding.policies import Confidence, Fixed, Goodput, Policy, Steady
 from fastvlm.errors import UserError
 from fastvlm.rows import read_rows, write_json
 
@@ -53,23 +53,8 @@ def fit(knobs: dict[str, Any], observations: Path, costs: Path, output: Path) ->
 
 
 def fit_all(texts: Sequence[Text], costs: Costs, length: int) -> list[dict[str, Any]]:
-    """The three policies as `load` reads them; drafts are at most `length` long."""
+    """The three policies as `policies.load` reads them; drafts are at most `length` long."""
     return [_confidence(texts, costs, length), _context(texts, costs, length), _goodput(texts, costs, length)]
-
-
-def load(fitted: dict[str, Any]) -> Policy | None:
-    """The policy of a record; None where plain decoding is faster than any drafting."""
-    if fitted["policy"] == "confidence":
-        return Confidence(fitted["length"], fitted["threshold"])
-    if fitted["policy"] == "context":
-        return Context(fitted["begins"], fitted["lengths"])
-    if not fitted["drafts"]:
-        return None
-    if "steady" in fitted:
-        return Steady(fitted["steady"])
-    costs = Costs(**fitted["costs"] | {"passes": tuple(fitted["costs"]["passes"])})
-    estimate = Calibration(**fitted["estimate"] | {"chances": tuple(fitted["estimate"]["chances"])})
-    return Goodput(fitted["length"], costs, estimate, fitted["rate"])
 
 
 def replay(policy: Policy, texts: Iterable[Text], costs: Costs) -> tuple[int, float]:
@@ -177,8 +162,11 @@ def _goodput(texts: Sequence[Text], costs: Costs, length: int) -> dict[str, Any]
     reached_at = {rate * near: _rate(Goodput(length, costs, estimate, rate * near), texts, costs) for near in NEAR}
     rate = max(reached_at, key=reached_at.__getitem__)
     steady = {fixed: _rate(Steady(fixed), texts, costs) for fixed in range(1, length + 1)}
-    longest = max(steady, key=steady.__getitem__)
-    if not _surely_faster(Goodput(length, costs, estimate, rate), Steady(longest), texts, costs):
-        return {"policy": "goodput", "drafts": steady[longest] > plain, "steady": longest}
+    best = max(steady, key=steady.__getitem__)
+    # Of the lengths too the longest is left only for what is surely faster: one draft short of a text's end costs a pass.
+    if not _surely_faster(Steady(best), Steady(length), texts, costs):
+        best = length
+    if not _surely_faster(Goodput(length, costs, estimate, rate), Steady(best), texts, costs):
+        return {"policy": "goodput", "drafts": steady[best] > plain, "steady": best}
     fitted = {"length": length, "costs": asdict(costs), "estimate": asdict(estimate), "rate": rate}
     return {"policy": "goodput", "drafts": reached_at[rate] > plain, **fitted}

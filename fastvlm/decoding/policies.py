@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from fastvlm.decoding.calibration import Calibration
 from fastvlm.decoding.costs import Costs
@@ -139,6 +139,21 @@ class Steady(Fixed):
     """What goodput comes to where looking at drafts costs more than it spares: one length."""
 
     name = "goodput"
+
+
+def load(fitted: dict[str, Any]) -> Policy | None:
+    """The policy of a record; None where plain decoding is faster than any drafting."""
+    if fitted["policy"] == "confidence":
+        return Confidence(fitted["length"], fitted["threshold"])
+    if fitted["policy"] == "context":
+        return Context(fitted["begins"], fitted["lengths"])
+    if not fitted["drafts"]:
+        return None
+    if "steady" in fitted:
+        return Steady(fitted["steady"])
+    costs = Costs(**fitted["costs"] | {"passes": tuple(fitted["costs"]["passes"])})
+    estimate = Calibration(**fitted["estimate"] | {"chances": tuple(fitted["estimate"]["chances"])})
+    return Goodput(fitted["length"], costs, estimate, fitted["rate"])
 
 
 def _least(chances: Sequence[float], longer: float, step: float) -> float:
