@@ -16,6 +16,8 @@ rule texts:
         manifests=lambda wildcards, input: each("--manifest", input.manifests),
         knobs=lambda wildcards: to_json(knobs.texts(CONFIG, wildcards.model)),
         code=code_digest("fastvlm.imitation.texts"),
+    # Before what is short, with distillation behind it: begun last, the longest jobs would run on while other cores have nothing left.
+    priority: 1
     threads: CONFIG.distillation.threads
     resources:
         **model_job("texts", threads=CONFIG.distillation.threads),
@@ -45,6 +47,7 @@ rule distill:
             knobs.distill(CONFIG, wildcards.model, wildcards.network, int(wildcards.exit_layer), seed_of(wildcards))
         ),
         code=code_digest("fastvlm.imitation.distill"),
+    priority: 1
     threads: CONFIG.distillation.threads
     resources:
         **model_job("distill", threads=CONFIG.distillation.threads, runtime=240),
