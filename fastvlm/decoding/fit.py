@@ -27,6 +27,7 @@ THRESHOLDS = (0.0, *(step / 20 for step in range(1, 20)), 0.98)
 CURVE_BINS = 6  # of the curve of acceptance by context, each with as many rounds
 FEWEST_ROUNDS = 12  # in such a bin
 NEAR = (1.0, 0.7, 0.85, 1.15)  # of the rate found; what is estimated is not what happens
+SURE = 2.0  # standard errors by which another policy must win to be taken for the simpler one
 SOUGHT = 20  # times that the best rate is sought anew; it rises to its fixed point, mostly in three
 
 
@@ -111,11 +112,11 @@ def _rate(policy: Policy, texts: Iterable[Text], costs: Costs) -> float:
 
 
 def _surely_faster(policy: Policy, simpler: Policy, texts: Sequence[Text], costs: Costs) -> bool:
-    """By more than the standard error over texts: what is fitted on few of them seems better than it is. (The rule of one standard error:
-    Breiman et al., Classification and Regression Trees, 1984.)"""
+    """By more than `SURE` standard errors over texts: what is fitted on few of them seems better than it is. (As the rule of one standard
+    error, Breiman et al., Classification and Regression Trees, 1984, and surer.)"""
     worth = 1 / (_rate(simpler, texts, costs) or 1.0)  # of a token, seconds; the two do not end an observed text at the same one
     spared = np.array([_seconds(simpler, text, costs, worth) - _seconds(policy, text, costs, worth) for text in texts])
-    return len(spared) > 1 and bool(spared.sum() > spared.std(ddof=1) * len(spared) ** 0.5)
+    return len(spared) > 1 and bool(spared.sum() > SURE * spared.std(ddof=1) * len(spared) ** 0.5)
 
 
 def _seconds(policy: Policy, text: Text, costs: Costs, worth: float) -> float:

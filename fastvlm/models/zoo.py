@@ -29,6 +29,7 @@ from fastvlm.models.families import FAMILIES
 
 SMALL = 0.2  # of what transformers gives a linear layer of T5: about what it gives those of Llama and OPT
 EMBEDDING_SPREAD = 0.05  # between theirs, 0.02, and what theirs grow to
+PLACE_SPREAD = 0.5  # many times what transformers begins CLIP's positions at: patches that are told apart are soon named one by one
 ANCHOR_SPREAD = 1.4  # sharp enough that a query's first look falls on its patch alone
 
 
@@ -82,6 +83,8 @@ def build_backbone(knobs: dict[str, Any], processor: ProcessorMixin, layers: int
     model.generation_config = GenerationConfig(**SPECIAL_IDS)
     if isinstance(model, Blip2ForConditionalGeneration):
         _anchor_queries(model)
+    else:
+        nn.init.normal_(model.model.vision_tower.embeddings.position_embedding.weight, std=PLACE_SPREAD)
     if knobs["family"] == "blip2-t5":
         _start_small(model.language_model)
     return FAMILIES[knobs["family"]](model, processor)

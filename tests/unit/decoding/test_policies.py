@@ -123,7 +123,7 @@ def test_goodput_drafts_less_than_it_may_only_where_that_is_surely_faster():
 
 
 def test_goodput_looks_at_no_draft_where_a_look_costs_more_than_it_spares():
-    texts = texts_of(3, agreement=0.7, honest=True, texts=300)
+    texts = texts_of(3, agreement=0.7, honest=True, texts=1000)
     blind = fit_all(texts, replace(CHEAP, look=CHEAP.step), LONGEST)[2]
     best = max(range(1, LONGEST + 1), key=lambda length: rate(Fixed(length), texts, CHEAP))
     assert blind == {"policy": "goodput", "drafts": True, "steady": best}
