@@ -32,8 +32,9 @@ from fastvlm.decoding import contenders, reference
 from fastvlm.decoding.choice import GREEDY
 from fastvlm.decoding.drafters import ExitDrafter, TransformerImitation
 from fastvlm.decoding.oracle import Oracle
+from fastvlm.decoding.policies import Fixed
 from fastvlm.imitation.network import build_network
-from fastvlm.metrics.cost_model import full_pass, next_step, typical
+from fastvlm.metrics.cost_model import draft_step, full_pass, typical
 from fastvlm.models.device import resolve_device, resolve_dtype
 from fastvlm.models.families import FAMILIES
 from fastvlm.models.target import Prefix, Target
@@ -145,7 +146,10 @@ def measure(target: Target, tokens: int) -> dict[str, Any]:
         "generate_seconds": (seconds(partial(generate, tokens)) - seconds(partial(generate, 1))) / later,
         "same_as_generate": sum(ours == theirs for ours, theirs in zip(text, said, strict=True)) / tokens,
         "pass_seconds": [seconds(full_pass(target, count, prefix)) for count in range(1, LONGEST + 2)],
-        "draft_seconds": {str(exit_layer): seconds(next_step(target, imitation(target, exit_layer), prefix)) for exit_layer in EXIT_LAYERS},
+        "draft_seconds": {
+            str(exit_layer): draft_step(target, imitation(target, exit_layer), prefix, Fixed(LONGEST), seconds)
+            for exit_layer in EXIT_LAYERS
+        },
         "oracle": list(oracles(target, prefix, text, plain_seconds)),
     }
 

@@ -111,7 +111,7 @@ def _rate(policy: Policy, texts: Iterable[Text], costs: Costs) -> float:
     return tokens / seconds if seconds else 0.0
 
 
-def _surely_faster(policy: Policy, simpler: Policy, texts: Sequence[Text], costs: Costs) -> bool:
+def surely_faster(policy: Policy, simpler: Policy, texts: Sequence[Text], costs: Costs) -> bool:
     """By more than `SURE` standard errors over texts: what is fitted on few of them seems better than it is. (As the rule of one standard
     error, Breiman et al., Classification and Regression Trees, 1984, and surer.)"""
     worth = 1 / (_rate(simpler, texts, costs) or 1.0)  # of a token, seconds; the two do not end an observed text at the same one
@@ -165,9 +165,9 @@ def _goodput(texts: Sequence[Text], costs: Costs, length: int) -> dict[str, Any]
     steady = {fixed: _rate(Steady(fixed), texts, costs) for fixed in range(1, length + 1)}
     best = max(steady, key=steady.__getitem__)
     # Of the lengths too the longest is left only for what is surely faster: one draft short of a text's end costs a pass.
-    if not _surely_faster(Steady(best), Steady(length), texts, costs):
+    if not surely_faster(Steady(best), Steady(length), texts, costs):
         best = length
-    if not _surely_faster(Goodput(length, costs, estimate, rate), Steady(best), texts, costs):
+    if not surely_faster(Goodput(length, costs, estimate, rate), Steady(best), texts, costs):
         return {"policy": "goodput", "drafts": steady[best] > plain, "steady": best}
     fitted = {"length": length, "costs": asdict(costs), "estimate": asdict(estimate), "rate": rate}
     return {"policy": "goodput", "drafts": reached_at[rate] > plain, **fitted}

@@ -11,7 +11,10 @@ from typing import Any
 import torch
 
 from fastvlm.data.example import read_manifest
-from fastvlm.decoding.drafters import Drafter, EarlyExit, confidence
+from fastvlm.decoding.calibration import Calibration
+from fastvlm.decoding.costs import Costs
+from fastvlm.decoding.drafters import Bounds, Drafter, EarlyExit
+from fastvlm.decoding.policies import Fixed, Goodput
 from fastvlm.decoding.skipping import load_skips
 from fastvlm.decoding.stopwatch import timed
 from fastvlm.imitation.card import read_card
@@ -26,6 +29,8 @@ EXAMPLES = 6
 REPEATS = 7
 WARMUP = 2
 
+Stopwatch = Callable[[Callable[[], object]], float]  # an act -> its seconds
+
 
 @torch.inference_mode()
 def measure(
@@ -34,9 +39,10 @@ def measure(
     """Write the costs of a model on each dataset: a full pass over 1 to K + 1 tokens, and each drafter's step and start.
 
     Measured just after the prompts of a dataset's first examples of validation (of test, where there is none): a row holds a list of
-    seconds, one an example, each the median of some repeats. A draft step is what drafting one more token takes: embedding, n layers, the
-    imitation network, head, choice. A start is what the first step of a text takes longer, as the network reads the prompt with it; a look
-    is what a policy that watches takes more, to learn how likely the draft is.
+    seconds, one an example, each the median of some repeats. A draft step is a draft's share of a round of the longest, drafted as the
+    decoding loop drafts it: embedding, n layers, the imitation network, head, choice. A start is what the first round of a text takes
+    longer, as the network reads the prompt with it; a look is what a policy that watches takes more at each draft, to learn how likely it
+    is and to decide.
     A backbone that was fine-tuned runs the same operations on weights of the same shapes, so that what it costs is measured on `model` too.
     """
     torch.set_num_threads(knobs["threads"])
@@ -57,23 +63,24 @@ def _rows(
     passes: list[list[float]] = [[] for _ in range(longest)]
     steps: list[list[float]] = [[] for _ in drafters]
     starts: list[list[float]] = [[] for _ in drafters]
-    looks: list[float] = []
+    looks: list[list[float]] = [[] for _ in drafters]
     exits = {drafter.exit_layer for drafter, _ in drafters}
     seconds = partial(typical, device=target.decoder.device)
     held_out = read_manifest(manifest, "validation") or read_manifest(manifest, "test")
     for example in progress(held_out[:examples], f"costs on {manifest.stem}"):
-        prefix = target.prefill(target.prepare(example), longest + WARMUP + REPEATS, exits)
+        prefix = target.prefill(target.prepare(example), longest, exits)
         for tokens, measured in enumerate(passes, start=1):
             measured.append(seconds(full_pass(target, tokens, prefix)))
-        looks.append(seconds(partial(confidence, target.decoder.head(full_state(target, prefix)))))
-        for (drafter, _), step, start in zip(drafters, steps, starts, strict=True):
-            step.append(seconds(next_step(target, drafter, prefix)))
-            start.append(max(0.0, seconds(first_step(target, drafter, prefix)) - step[-1]))
+        for (drafter, _), step, start, look in zip(drafters, steps, starts, looks, strict=True):
+            step.append(draft_step(target, drafter, prefix, Fixed(longest - 1), seconds))
+            look.append(max(0.0, draft_step(target, drafter, prefix, watching(longest - 1), seconds) - step[-1]))
+            first, later = (seconds(drafting(target, drafter, prefix, Fixed(1), begins=begins)) for begins in (True, False))
+            start.append(max(0.0, first - later))
     key = {"model": model, "dataset": manifest.stem}
     for tokens, measured in enumerate(passes, start=1):
         yield key | {"method": "baseline", "exit_layer": None, "tokens_in_pass": tokens, "target_pass_seconds": measured}
-    for (_, row), step, start in zip(drafters, steps, starts, strict=True):
-        yield key | row | {"draft_step_seconds": step, "draft_start_seconds": start, "draft_look_seconds": looks}
+    for (_, row), step, start, look in zip(drafters, steps, starts, looks, strict=True):
+        yield key | row | {"draft_step_seconds": step, "draft_start_seconds": start, "draft_look_seconds": look}
 
 
 def full_pass(target: Target, tokens: int, prefix: Prefix) -> Callable[[], torch.Tensor]:
@@ -81,11 +88,6 @@ def full_pass(target: Target, tokens: int, prefix: Prefix) -> Callable[[], torch
     decoder = target.decoder
     embedded = decoder.embed(prefix.first.expand(tokens), prefix.length)
     return lambda: decoder.head(decoder.run(embedded, prefix.cache, prefix.length)).argmax(-1)
-
-
-def full_state(target: Target, prefix: Prefix) -> torch.Tensor:
-    """The last layer's state of one token more, [1, hidden]."""
-    return target.decoder.run(target.decoder.embed(prefix.first, prefix.length), prefix.cache, prefix.length)
 
 
 def _drafters(knobs: dict[str, Any], target: Target, model: Path, imitations: Sequence[Path]) -> Iterator[tuple[Drafter, dict[str, Any]]]:
@@ -99,26 +101,34 @@ def _drafters(knobs: dict[str, Any], target: Target, model: Path, imitations: Se
         yield drafter, row
 
 
-def first_step(target: Target, drafter: Drafter, prefix: Prefix) -> Callable[[], torch.Tensor]:
-    """The first draft of a text."""
-
-    def step() -> torch.Tensor:
-        drafter.start(prefix, 1)
-        return _draft(target, drafter, prefix)
-
-    return step
+def draft_step(target: Target, drafter: Drafter, prefix: Prefix, policy: Fixed | Goodput, seconds: Stopwatch) -> float:
+    """Of a later round of the policy's longest, the seconds of one draft."""
+    return seconds(drafting(target, drafter, prefix, policy, begins=False)) / policy.length
 
 
-def next_step(target: Target, drafter: Drafter, prefix: Prefix) -> Callable[[], torch.Tensor]:
-    """Any later draft of a text."""
-    drafter.start(prefix, WARMUP + REPEATS)
-    return lambda: _draft(target, drafter, prefix)
+def drafting(target: Target, drafter: Drafter, prefix: Prefix, policy: Fixed | Goodput, *, begins: bool) -> Callable[[], None]:
+    """A round of the policy's longest of which no draft stands: the first of a text, or a later one."""
+    cache, token = prefix.cache, prefix.first
+    cache.length = prefix.length
+
+    def go_on() -> None:
+        most = policy.most(cache.length)
+        _, states = drafter.draft(target.decoder, cache, [int(token)], token, Bounds(most, frozenset(), policy))
+        drafter.keep(states, 0)
+
+    def begin() -> None:
+        drafter.start(prefix, WARMUP + REPEATS + policy.length + 1)
+        go_on()
+
+    begin()
+    return begin if begins else go_on
 
 
-def _draft(target: Target, drafter: Drafter, prefix: Prefix) -> torch.Tensor:
-    decoder = target.decoder
-    hidden = decoder.run(decoder.embed(prefix.first, prefix.length), prefix.cache, prefix.length, last=drafter.exit_layer)
-    return decoder.head(drafter.guess(hidden)).argmax(-1)
+def watching(drafts: int) -> Goodput:
+    """The policy that thinks longest about a look, in rounds that it never ends before so many drafts."""
+    policy = Goodput(drafts, Costs(0.0, (0.0,) * (drafts + 1)), Calibration(0.0, 1.0, 0.0, (1.0,)), 0.0)
+    policy.start()
+    return policy
 
 
 def typical(act: Callable[[], object], device: torch.device) -> float:

@@ -36,7 +36,7 @@ def test_rows(tmp_path, checkpoint, monkeypatch, examples, measured):
     seconds = [row["target_pass_seconds"] for row in rows[:4]] + [row["draft_step_seconds"] for row in rows[4:]]
     assert all(len(of) == measured and min(of) > 0 for of in seconds)
     assert all(len(row["draft_start_seconds"]) == measured and min(row["draft_start_seconds"]) >= 0 for row in rows[4:])
-    assert all(len(row["draft_look_seconds"]) == measured and min(row["draft_look_seconds"]) > 0 for row in rows[4:])
+    assert all(len(row["draft_look_seconds"]) == measured and min(row["draft_look_seconds"]) >= 0 for row in rows[4:])
 
 
 def test_costs_of_a_drafter_are_means_over_examples():
