@@ -41,7 +41,7 @@ def _panel(axis: Axes, records: Sequence[Record], colours: dict[str, str]) -> No
     if any(record["drafted"] < FEW for record in records):
         axis.plot([], [], "o", color=GREY, markerfacecolor="white", label=f"hollow: fewer than {FEW} drafts")
     axis.set_xlabel(f"context length (tokens, in bins of {width})")
-    axis.xaxis.set_major_locator(MaxNLocator(7, integer=True))
+    axis.xaxis.set_major_locator(MaxNLocator(7, integer=True, min_n_ticks=1))
     axis.set_ylim(-0.03, 1.03)
 
 

@@ -34,4 +34,4 @@ def _panel(axis: Axes, records: Sequence[Record], _: dict[str, str]) -> None:
         look = {"color": colours[policy], "marker": markers[policy], "linestyle": lines[policy]}
         axis.plot(middles, [record["mean_draft_length"] for record in line], label=policy, markersize=3.5, **look)
     axis.set_xlabel("context length when the round begins (tokens)")
-    axis.xaxis.set_major_locator(MaxNLocator(7, integer=True))
+    axis.xaxis.set_major_locator(MaxNLocator(7, integer=True, min_n_ticks=1))
