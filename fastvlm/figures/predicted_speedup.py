@@ -20,15 +20,16 @@ def figure(tables: Path) -> Figure:
     models, datasets = places(records)
     drawn, grid = panels(1, len(models), f"Experiment {records[0]['experiment']}: predicted and measured decode-only speed-up")
     markers, colours = cycle(MARKERS, datasets), method_colours(records)
+    top = 1.05 * max(max(record["decode_speedup"], record["predicted_speedup"]) for record in records)
     for model, axis in zip(models, grid[0], strict=True):
-        _panel(axis, [record for record in records if record["model"] == model], markers, colours)
+        _panel(axis, [record for record in records if record["model"] == model], markers, colours, top)
         axis.set_title(model)
     grid[0][0].set_ylabel("predicted speed-up\n(from acceptance and costs)")
     shared_legend(drawn, grid[0], columns=4)
     return drawn
 
 
-def _panel(axis: Axes, records: Sequence[Record], markers: dict[str, str], colours: dict[str, str]) -> None:
+def _panel(axis: Axes, records: Sequence[Record], markers: dict[str, str], colours: dict[str, str], top: float) -> None:
     for method, dataset in dict.fromkeys((record["method"], record["dataset"]) for record in records):
         of = [record for record in records if (record["method"], record["dataset"]) == (method, dataset)]
         x, y = ([record[name] for record in of] for name in ("decode_speedup", "predicted_speedup"))
@@ -38,7 +39,6 @@ def _panel(axis: Axes, records: Sequence[Record], markers: dict[str, str], colou
         axis.plot([], [], color=colours[method], linewidth=5, label=method)
     for dataset in dict.fromkeys(record["dataset"] for record in records):
         axis.plot([], [], markers[dataset], color=GREY, label=dataset)
-    top = 1.05 * max(max(record["decode_speedup"], record["predicted_speedup"]) for record in records)
     axis.plot([0, top], [0, top], color=BLACK, linewidth=0.9, label="predicted = measured")
     axis.fill_between(
         [0, top], [0, (1 - CLOSE) * top], [0, (1 + CLOSE) * top], color=BLACK, alpha=0.08, linewidth=0, label=f"within {CLOSE:.0%}"
