@@ -173,4 +173,4 @@ def test_exit_only_exits_where_fastvlm_does():
 def test_the_longest_training_is_known():
     lengths = {model: knobs.training_length(CONFIG, model) for model in CONFIG.models}
     assert max(lengths, key=lengths.get) == "blip2-t5-small"
-    assert lengths["llava-small"] == 4 * (150 + 600 + 2000) + 8 * 60 + 24 * 60
+    assert lengths["llava-small"] == 4 * (150 + 450 + 1200) + 8 * 60 + 24 * 60
