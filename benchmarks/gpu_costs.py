@@ -6,11 +6,12 @@ gain is given for acceptances that are supposed, and measured for an oracle, who
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
+from statistics import median
 from typing import Annotated, Any
 
 import torch
@@ -32,9 +33,9 @@ from fastvlm.decoding import contenders, reference
 from fastvlm.decoding.choice import GREEDY
 from fastvlm.decoding.drafters import ExitDrafter, TransformerImitation
 from fastvlm.decoding.oracle import Oracle
-from fastvlm.decoding.policies import Fixed
+from fastvlm.decoding.stopwatch import timed
 from fastvlm.imitation.network import build_network
-from fastvlm.metrics.cost_model import draft_step, full_pass, typical
+from fastvlm.metrics.cost_model import measure_prefix
 from fastvlm.models.device import resolve_device, resolve_dtype
 from fastvlm.models.families import FAMILIES
 from fastvlm.models.target import Prefix, Target
@@ -49,6 +50,7 @@ EXIT_LAYERS = (1, 2, 4)
 DRAFT_LENGTHS = (3, 6, 12)
 SURE = 10.0  # spread of the embedding: layers as transformers begins them add less
 COPIED = 2 * 10**9  # bytes, far more than any cache holds
+WARMUP, REPEATS = 2, 7
 
 
 def llava_7b() -> PreTrainedConfig:
@@ -146,12 +148,29 @@ def measure(target: Target, tokens: int) -> dict[str, Any]:
         "generate_seconds": (seconds(partial(generate, tokens)) - seconds(partial(generate, 1))) / later,
         "same_as_generate": sum(ours == theirs for ours, theirs in zip(text, said, strict=True)) / tokens,
         "pass_seconds": [seconds(full_pass(target, count, prefix)) for count in range(1, LONGEST + 2)],
-        "draft_seconds": {
-            str(exit_layer): draft_step(target, imitation(target, exit_layer), prefix, Fixed(LONGEST), seconds)
-            for exit_layer in EXIT_LAYERS
-        },
+        "draft_seconds": draft_steps(target, prefix),
         "oracle": list(oracles(target, prefix, text, plain_seconds)),
     }
+
+
+def full_pass(target: Target, tokens: int, prefix: Prefix) -> Callable[[], Tensor]:
+    """All layers and the head over some tokens."""
+    decoder = target.decoder
+    embedded = decoder.embed(prefix.first.expand(tokens), prefix.length)
+    return lambda: decoder.head(decoder.run(embedded, prefix.cache, prefix.length)).argmax(-1)
+
+
+def draft_steps(target: Target, prefix: Prefix) -> dict[str, float]:
+    """Of one draft, by the layer that it leaves the model at."""
+    _, costs = measure_prefix(target, [imitation(target, exit_layer) for exit_layer in EXIT_LAYERS], prefix, LONGEST)
+    return {str(exit_layer): of.step for exit_layer, of in zip(EXIT_LAYERS, costs, strict=True)}
+
+
+def typical(act: Callable[[], object], device: torch.device) -> float:
+    """Median seconds of an act after a warm-up."""
+    for _ in range(WARMUP):
+        act()
+    return median(timed(act, device)[1] for _ in range(REPEATS))
 
 
 def imitation(target: Target, exit_layer: int) -> ExitDrafter:

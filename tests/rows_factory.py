@@ -87,10 +87,7 @@ def write_decode_files(
 
 def cost_rows(model: str = "llava-small", dataset: str = "scenes-caption") -> list[Row]:
     key = {"model": model, "dataset": dataset}
-    passes_of = [
-        key | {"method": "baseline", "exit_layer": None, "tokens_in_pass": k, "target_pass_seconds": [0.002 + 0.0001 * k, 0.0025]}
-        for k in range(1, 10)
-    ]
+    baseline = key | {"method": "baseline", "exit_layer": None, "tokens_in_pass": 1, "target_pass_seconds": [0.002, 0.0025]}
     draft = {
         "draft_step_seconds": [0.0003, 0.0005, 0.0004],
         "draft_start_seconds": [0.0, 0.0, 0.0],
@@ -99,4 +96,9 @@ def cost_rows(model: str = "llava-small", dataset: str = "scenes-caption") -> li
         "added_bytes": 0,
     }
     settings = [("ssd", 4), ("ssd", 8), ("fastvlm", 1), ("fastvlm", 2)]
-    return [*passes_of, *(key | {"method": method, "exit_layer": exit_layer} | draft for method, exit_layer in settings)]
+    rows = [baseline]
+    for method, exit_layer in settings:
+        of = key | {"method": method, "exit_layer": exit_layer}
+        rows.append(of | draft)
+        rows += [of | {"tokens_in_pass": k, "target_pass_seconds": [0.002 + 0.0001 * k, 0.0025]} for k in range(1, 10)]
+    return rows

@@ -74,7 +74,7 @@ def rank(knobs: Knobs, model: Model, manifest: Manifests, output: Output) -> Non
 
 @stages.command()
 def cost(knobs: Knobs, model: Model, manifest: Manifests, output: Output, imitation: Imitations = None, skips: Skips = None) -> None:
-    """Measure the seconds of a draft step and of a target pass, and the parameters and bytes that drafting adds."""
+    """Measure the seconds of plain decoding, of drafts and of verifications, and the parameters and bytes that drafting adds."""
     from fastvlm.metrics.cost_model import measure
 
     measure(parse(knobs), model, manifest, imitation or [], output, skips=skips)

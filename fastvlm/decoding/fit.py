@@ -31,18 +31,18 @@ def fit(knobs: dict[str, Any], observations: Path, costs: Path, output: Path) ->
     fits the model's other datasets together. Raises `UserError` where nothing was observed.
     """
     rows, measured = read_rows(observations), read_rows(costs)
-    fitted = []
+    fitted, longest = [], knobs["longest_draft"]
     for exit_layer in knobs["exit_layers"]:
         seen = [row for row in rows if row["exit_layer"] == exit_layer]
         if not seen:
             where = f" at exit layer {exit_layer}" if exit_layer else ""
             raise UserError(f"{observations}: nothing{where}; policies need a dataset with validation examples")
         for dataset in knobs["datasets"]:
-            texts = [Text.of(row["rounds"], ends_in_draft=row["ends_in_draft"]) for row in seen if row["dataset"] == dataset]
-            texts = texts or [Text.of(row["rounds"], ends_in_draft=row["ends_in_draft"]) for row in seen]
+            here = [row for row in seen if row["dataset"] == dataset] or seen
+            texts = [Text.of(row["rounds"], longest, ends_in_draft=row["ends_in_draft"]) for row in here]
             spent = costs_of(measured, dataset, knobs["method"], exit_layer)
             key = {"dataset": dataset, "exit_layer": exit_layer}
-            fitted += [key | found for found in fit_all(texts, spent, knobs["longest_draft"])]
+            fitted += [key | found for found in fit_all(texts, spent, longest)]
     write_json(output, fitted)
 
 
@@ -79,7 +79,7 @@ def _goodput(texts: Sequence[Text], costs: Costs, length: int) -> dict[str, Any]
         for place, draft in enumerate(text.drafts)
         if draft.stands is not None
     ]
-    plain = 1 / costs.passes[0]
+    plain = 1 / costs.plain
     if not tested:
         return {"policy": "goodput", "drafts": False}
     estimate, rate = Calibration.fit(*zip(*tested, strict=True)), plain

@@ -16,12 +16,14 @@ SURE = 2.0  # standard errors by which another policy must win to be taken for t
 
 class Draft(NamedTuple):
     """At one place of a text: the drafter's probability of its draft, whether the draft stands there, and the probabilities of what it
-    drafted behind one that does not. `stands` is None where none was drafted, as a whole round stood just before.
+    drafted `behind` one that does not, until the text seemed to end, or the round did (`cut`). `stands` is None where none was drafted, as
+    a whole round stood just before.
     """
 
     confidence: float
     stands: bool | None
     behind: Sequence[float] = ()
+    cut: bool = False
 
 
 class Text(NamedTuple):
@@ -31,14 +33,16 @@ class Text(NamedTuple):
     drafts: Sequence[Draft]
 
     @staticmethod
-    def of(rounds: Iterable[Sequence[Any]], *, ends_in_draft: bool = False) -> Text:
-        """From rounds of [context, accepted, the drafter's probability of each draft], as the observe stage writes them."""
+    def of(rounds: Iterable[Sequence[Any]], longest: int, *, ends_in_draft: bool = False) -> Text:
+        """From rounds of [context, accepted, the drafter's probability of each draft], as the observe stage writes them: of `longest`
+        drafts, where the drafter did not end them."""
         context, drafts = None, list[Draft]()
         for begins, accepted, confidences in rounds:
             context = begins if context is None else context
             drafts += [Draft(confidence, stands=True) for confidence in confidences[:accepted]]
             if accepted < len(confidences):
-                drafts.append(Draft(confidences[accepted], stands=False, behind=confidences[accepted + 1 :]))
+                behind, cut = confidences[accepted + 1 :], len(confidences) == longest
+                drafts.append(Draft(confidences[accepted], stands=False, behind=behind, cut=cut))
             else:
                 drafts.append(Draft(drafts[-1].confidence if drafts else 1.0, stands=None))
         return Text(context or 0, drafts[:-1] if ends_in_draft else drafts)
@@ -81,12 +85,13 @@ def _kept(policy: Policy, text: Text, place: int) -> tuple[int, int]:
 
 
 def _confidences(drafts: Iterable[Draft]) -> Iterator[float]:
-    """The drafter's, one draft after the other: to the text's end, or on and on behind a draft that does not stand."""
+    """The drafter's, one draft after the other: to the text's end, or what it takes for that behind a draft that does not stand."""
     for draft in drafts:
         yield draft.confidence
         if draft.stands is False:
             yield from draft.behind
-            yield from repeat((draft.confidence, *draft.behind)[-1])
+            yield from repeat((draft.confidence, *draft.behind)[-1]) if draft.cut else ()
+            return
 
 
 def rate_of(policy: Policy, texts: Iterable[Text], costs: Costs) -> float:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from torch import Tensor
+
 from fastvlm.decoding.choice import GREEDY, Choice
 from fastvlm.decoding.drafters import Bounds, Drafter
 from fastvlm.decoding.policies import Policy
 from fastvlm.decoding.trace import Trace, up_to_end
 from fastvlm.decoding.verify import verify_greedy
+from fastvlm.models.cache import KeyValueCache
 from fastvlm.models.decoder import Decoder
 from fastvlm.models.target import Prefix
 
@@ -30,8 +33,7 @@ def decode(
         # A round gives one token more than it accepts: drafts beyond the limit would be thrown away.
         most = min(policy.most(cache.length), limit - len(trace.tokens) - 1)
         drafts, states = drafter.draft(decoder, cache, trace.tokens, token, Bounds(most, end_tokens, policy, choice))
-        choices = choice.verify(drafts, decoder.head(decoder.run(states, cache, cache.length, first=drafter.exit_layer)))
-        tokens, accepted = verify_greedy(drafts, choices)
+        choices, tokens, accepted = verify(decoder, drafter, cache, choice, drafts, states)
         text = up_to_end(tokens, end_tokens)
         drafter.keep(states, accepted)
         policy.learn(len(drafts), accepted)
@@ -40,3 +42,12 @@ def decode(
         trace.tokens += text
         token = choices[accepted : accepted + 1]
     return trace
+
+
+def verify(
+    decoder: Decoder, drafter: Drafter, cache: KeyValueCache, choice: Choice, drafts: Tensor, states: Tensor
+) -> tuple[Tensor, list[int], int]:
+    """One pass over `drafts` [k] from their and the pending token's `states` at layer n, [k + 1, hidden] -> (the full model's choices
+    [k + 1], the accepted drafts and the full model's own token behind them, the number accepted)."""
+    choices = choice.verify(drafts, decoder.head(decoder.run(states, cache, cache.length, first=drafter.exit_layer)))
+    return choices, *verify_greedy(drafts, choices)

@@ -26,7 +26,7 @@ CEILING_OF = "fastvlm"  # whose drafter the oracle has
 def write_ceiling(knobs: Mapping[str, Any], rows: Sequence[Path], cost: Sequence[Path], selection: Path, output: Path) -> None:
     """Write `ceiling.csv`: a line a drafting method, exit layer and fixed draft length, and FastVLM's selected setting whatever its policy.
 
-    `predicted_speedup`: each round costs its draft steps and the pass over its drafts, as measured one act at a time on the same dataset;
+    `predicted_speedup`: each round costs its draft steps and the pass over its drafts, as the cost stage measured them on the same dataset;
     `relative_error` is predicted over measured, less 1. `fraction_of_oracle` is FastVLM's speed-up over the oracle's, both at what
     validation chose. `rows` are decode rows; knobs: `seed`, `resamples`, `confidence` (0 to 1).
     """
@@ -37,11 +37,15 @@ def write_ceiling(knobs: Mapping[str, Any], rows: Sequence[Path], cost: Sequence
 
 
 def predict(rows: Sequence[Row], costs: Costs) -> float | None:
-    """Speed-up of decoding: a pass of one token for each token, over what the rounds cost; None where nothing was decoded."""
-    plain = costs.passes[0] * sum(row["output_tokens"] - 1 for row in rows)
-    spent = sum(costs.round(drafted) for row in rows for _, drafted, _ in row["passes"])
-    spent += costs.start * sum(any(drafted for _, drafted, _ in row["passes"]) for row in rows)
+    """Speed-up of decoding: a token of plain decoding for each token, over what the rounds cost; None where nothing was decoded."""
+    plain = costs.plain * sum(row["output_tokens"] - 1 for row in rows)
+    spent = sum(_seconds([drafted for _, drafted, _ in row["passes"]], costs) for row in rows)
     return plain / spent if spent else None
+
+
+def _seconds(drafts: Sequence[int], costs: Costs) -> float:
+    """Of a text, by how many were drafted in each round; one without any is decoded plainly."""
+    return costs.start + sum(map(costs.round, drafts)) if any(drafts) else costs.plain * len(drafts)
 
 
 def _lines(knobs: Mapping[str, Any], runs: Runs, measured: Sequence[Row], chosen: set[tuple]) -> Iterator[Record]:

@@ -1,21 +1,23 @@
-"""What a draft step and a pass of the full model cost on this machine, measured one act at a time."""
+"""What a round of drafting costs on this machine, and a token of plain decoding, measured side by side as decoding does them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from statistics import median
 from typing import Any
 
+import numpy as np
 import torch
 
 from fastvlm.data.example import read_manifest
+from fastvlm.decoding import autoregressive
 from fastvlm.decoding.calibration import Calibration
+from fastvlm.decoding.choice import GREEDY
 from fastvlm.decoding.costs import Costs
 from fastvlm.decoding.drafters import Bounds, Drafter, EarlyExit
-from fastvlm.decoding.policies import Fixed, Goodput
+from fastvlm.decoding.policies import Fixed, Goodput, Policy
 from fastvlm.decoding.skipping import load_skips
+from fastvlm.decoding.speculative import verify
 from fastvlm.decoding.stopwatch import timed
 from fastvlm.imitation.card import read_card
 from fastvlm.imitation.store import load_drafter
@@ -25,29 +27,25 @@ from fastvlm.models.target import Prefix, Target
 from fastvlm.progress import progress
 from fastvlm.rows import write_rows
 
-EXAMPLES = 6
-REPEATS = 7
-WARMUP = 2
-
-Stopwatch = Callable[[Callable[[], object]], float]  # an act -> its seconds
+EXAMPLES = 2
+SWEEPS = 5
+WARMUP = 1
 
 
 @torch.inference_mode()
 def measure(
     knobs: dict[str, Any], model: Path, manifests: Sequence[Path], imitations: Sequence[Path], output: Path, *, skips: Path | None = None
 ) -> None:
-    """Write the costs of a model on each dataset: a full pass over 1 to K + 1 tokens, and each drafter's step and start.
+    """Write the costs of a model on each dataset: a token of plain decoding, and each drafter's acts, see `Costs`.
 
     Measured just after the prompts of a dataset's first examples of validation (of test, where there is none): a row holds a list of
-    seconds, one an example, each the median of some repeats. A draft step is a draft's share of a round of the longest, drafted as the
-    decoding loop drafts it: embedding, n layers, the imitation network, head, choice. A start is what the first round of a text takes
-    longer, as the network reads the prompt with it; a look is what a policy that watches takes more at each draft, to learn how likely it
-    is and to decide.
+    seconds, one an example, each the median of some sweeps. What else goes on in a machine comes and goes, and caches hold what ran last:
+    so a sweep runs plain decoding and then whole rounds of each drafter, of every length, one after the other.
     A backbone that was fine-tuned runs the same operations on weights of the same shapes, so that what it costs is measured on `model` too.
     """
     torch.set_num_threads(knobs["threads"])
     target = load_target(model, knobs)
-    longest = knobs["longest_draft"] + 1
+    longest = knobs["longest_draft"]
     drafters = list(_drafters(knobs, target, model, imitations))
     if skips:
         nothing = {"added_parameters": 0, "added_bytes": 0}
@@ -60,34 +58,20 @@ def measure(
 def _rows(
     model: str, target: Target, drafters: Sequence[tuple[Drafter, dict[str, Any]]], manifest: Path, longest: int, examples: int
 ) -> Iterator[dict[str, Any]]:
-    passes: list[list[float]] = [[] for _ in range(longest)]
-    steps: list[list[float]] = [[] for _ in drafters]
-    starts: list[list[float]] = [[] for _ in drafters]
-    looks: list[list[float]] = [[] for _ in drafters]
-    exits = {drafter.exit_layer for drafter, _ in drafters}
-    seconds = partial(typical, device=target.decoder.device)
     held_out = read_manifest(manifest, "validation") or read_manifest(manifest, "test")
+    exits = {drafter.exit_layer for drafter, _ in drafters}
+    measured: list[tuple[float, list[Costs]]] = []
     for example in progress(held_out[:examples], f"costs on {manifest.stem}"):
-        prefix = target.prefill(target.prepare(example), longest, exits)
-        for tokens, measured in enumerate(passes, start=1):
-            measured.append(seconds(full_pass(target, tokens, prefix)))
-        for (drafter, _), step, start, look in zip(drafters, steps, starts, looks, strict=True):
-            step.append(draft_step(target, drafter, prefix, Fixed(longest - 1), seconds))
-            look.append(max(0.0, draft_step(target, drafter, prefix, watching(longest - 1), seconds) - step[-1]))
-            first, later = (seconds(drafting(target, drafter, prefix, Fixed(1), begins=begins)) for begins in (True, False))
-            start.append(max(0.0, first - later))
+        prefix = target.prefill(target.prepare(example), longest + 1, exits)
+        measured.append(measure_prefix(target, [drafter for drafter, _ in drafters], prefix, longest))
     key = {"model": model, "dataset": manifest.stem}
-    for tokens, measured in enumerate(passes, start=1):
-        yield key | {"method": "baseline", "exit_layer": None, "tokens_in_pass": tokens, "target_pass_seconds": measured}
-    for (_, row), step, start, look in zip(drafters, steps, starts, looks, strict=True):
-        yield key | row | {"draft_step_seconds": step, "draft_start_seconds": start, "draft_look_seconds": look}
-
-
-def full_pass(target: Target, tokens: int, prefix: Prefix) -> Callable[[], torch.Tensor]:
-    """All layers and the head over some tokens."""
-    decoder = target.decoder
-    embedded = decoder.embed(prefix.first.expand(tokens), prefix.length)
-    return lambda: decoder.head(decoder.run(embedded, prefix.cache, prefix.length)).argmax(-1)
+    plain = {"method": "baseline", "exit_layer": None}
+    yield key | plain | {"tokens_in_pass": 1, "target_pass_seconds": [seconds for seconds, _ in measured]}
+    for (_, row), costs in zip(drafters, zip(*(of for _, of in measured), strict=True), strict=True):
+        yield key | row | {f"draft_{act}_seconds": [getattr(one, act) for one in costs] for act in ("step", "start", "look")}
+        setting = {"method": row["method"], "exit_layer": row["exit_layer"]}
+        for tokens, seconds in enumerate(zip(*(one.passes for one in costs), strict=True), start=1):
+            yield key | setting | {"tokens_in_pass": tokens, "target_pass_seconds": list(seconds)}
 
 
 def _drafters(knobs: dict[str, Any], target: Target, model: Path, imitations: Sequence[Path]) -> Iterator[tuple[Drafter, dict[str, Any]]]:
@@ -101,38 +85,55 @@ def _drafters(knobs: dict[str, Any], target: Target, model: Path, imitations: Se
         yield drafter, row
 
 
-def draft_step(target: Target, drafter: Drafter, prefix: Prefix, policy: Fixed | Goodput, seconds: Stopwatch) -> float:
-    """Of a later round of the policy's longest, the seconds of one draft."""
-    return seconds(drafting(target, drafter, prefix, policy, begins=False)) / policy.length
+def measure_prefix(target: Target, drafters: Sequence[Drafter], prefix: Prefix, longest: int) -> tuple[float, list[Costs]]:
+    """Seconds of a token of plain decoding, and each drafter's costs, with up to `longest` drafts; `prefix` has room for one token more."""
+    sweeps = [
+        (_plain(target, prefix, longest), [_rounds(target, drafter, prefix, longest) for drafter in drafters])
+        for _ in range(WARMUP + SWEEPS)
+    ][WARMUP:]
+    plain = float(np.median([seconds for seconds, _ in sweeps]))
+    return plain, [_costs(plain, np.median(rounds, axis=0)) for rounds in zip(*(of for _, of in sweeps), strict=True)]
 
 
-def drafting(target: Target, drafter: Drafter, prefix: Prefix, policy: Fixed | Goodput, *, begins: bool) -> Callable[[], None]:
-    """A round of the policy's longest of which no draft stands: the first of a text, or a later one."""
-    cache, token = prefix.cache, prefix.first
-    cache.length = prefix.length
+def _plain(target: Target, prefix: Prefix, tokens: int) -> float:
+    def act() -> object:
+        return autoregressive.decode(target.decoder, prefix, limit=tokens + 1, end_tokens=())
 
-    def go_on() -> None:
-        most = policy.most(cache.length)
-        _, states = drafter.draft(target.decoder, cache, [int(token)], token, Bounds(most, frozenset(), policy))
-        drafter.keep(states, 0)
-
-    def begin() -> None:
-        drafter.start(prefix, WARMUP + REPEATS + policy.length + 1)
-        go_on()
-
-    begin()
-    return begin if begins else go_on
+    return timed(act, target.decoder.device)[1] / tokens
 
 
-def watching(drafts: int) -> Goodput:
-    """The policy that thinks longest about a look, in rounds that it never ends before so many drafts."""
-    policy = Goodput(drafts, Costs(0.0, (0.0,) * (drafts + 1)), Calibration(0.0, 1.0, 0.0, (1.0,)), 0.0)
+def _rounds(target: Target, drafter: Drafter, prefix: Prefix, longest: int) -> list[tuple[float, float]]:
+    """(Seconds to draft, to verify) of a text's first round, with one draft, then of one of each length from 0, then of a watched one."""
+    prefix.cache.length = prefix.length
+    drafter.start(prefix, 4 * longest + 4)  # each round leaves a token, and what is recorded on a GPU is drafted twice
+    policies = [Fixed(1), *map(Fixed, range(longest + 1)), _watching(longest)]
+    return [_round(target, drafter, prefix, policy) for policy in policies]
+
+
+def _round(target: Target, drafter: Drafter, prefix: Prefix, policy: Policy) -> tuple[float, float]:
+    """(Seconds to draft, to verify) of as many as the policy wants. No draft stands in the end, so that the next round is as this one."""
+    decoder, cache, text, token = target.decoder, prefix.cache, [int(prefix.first)], prefix.first
     policy.start()
-    return policy
+
+    def draft() -> tuple[torch.Tensor, torch.Tensor]:
+        return drafter.draft(decoder, cache, text, token, Bounds(policy.most(cache.length), frozenset(), policy))
+
+    (drafts, states), drafting = timed(draft, decoder.device)
+    _, verifying = timed(lambda: verify(decoder, drafter, cache, GREEDY, drafts, states), decoder.device)
+    drafter.keep(states, 0)
+    return drafting, verifying
 
 
-def typical(act: Callable[[], object], device: torch.device) -> float:
-    """Median seconds of an act after a warm-up."""
-    for _ in range(WARMUP):
-        act()
-    return median(timed(act, device)[1] for _ in range(REPEATS))
+def _costs(plain: float, rounds: np.ndarray) -> Costs:
+    """From what `_rounds` lists. What is a difference of two measurements is 0 at least."""
+    (first, *drafting, watched), (_, *verifying, _) = rounds.T
+    longest = len(drafting) - 1
+    steps = drafting[-1] - drafting[0]
+    start, look = max(0.0, first - drafting[1]), max(0.0, watched - drafting[-1])
+    passes = tuple(float(drafting[0] + seconds) for seconds in verifying)
+    return Costs(plain, float(max(0.0, steps) / longest), passes, float(start), float(look) / longest)
+
+
+def _watching(drafts: int) -> Goodput:
+    """The policy that thinks longest about a look, in rounds that it never ends before so many drafts."""
+    return Goodput(drafts, Costs(0.0, 0.0, (0.0,) * (drafts + 1)), Calibration(0.0, 1.0, 0.0, (1.0,)), 0.0)

@@ -74,7 +74,7 @@ if SHARDS > 1:
 
 rule cost:
     message:
-        "Measuring what a draft step and a target pass of {wildcards.model} cost"
+        "Measuring what plain decoding, drafts and verifications of {wildcards.model} cost"
     input:
         model=model_files,
         manifests=MANIFESTS,

@@ -17,7 +17,7 @@ from fastvlm.decoding.calibration import Calibration
 from fastvlm.decoding.costs import Costs
 from fastvlm.decoding.fit import fit, fit_all
 from fastvlm.decoding.observe import observe
-from fastvlm.decoding.observed import Text, replay, surely_faster
+from fastvlm.decoding.observed import Draft, Text, replay, surely_faster
 from fastvlm.decoding.policies import Confidence, Context, Fixed, Goodput, load
 from fastvlm.errors import UserError
 from fastvlm.rows import read_rows, write_rows
@@ -25,8 +25,8 @@ from tests import tiny
 from tests.rows_factory import cost_rows
 
 LONGEST = 8
-CHEAP = Costs(0.0002, tuple(0.002 + 0.00005 * more for more in range(LONGEST + 1)), 0.0003)
-DEAR = Costs(0.003, tuple(0.002 + 0.001 * more for more in range(LONGEST + 1)), 0.0003)
+CHEAP = Costs(0.002, 0.0002, tuple(0.002 + 0.00005 * more for more in range(LONGEST + 1)), 0.0003)
+DEAR = Costs(0.002, 0.003, tuple(0.002 + 0.001 * more for more in range(LONGEST + 1)), 0.0003)
 
 
 def texts_of(seed, *, agreement=0.9, honest=True, texts=30):
@@ -40,7 +40,7 @@ def texts_of(seed, *, agreement=0.9, honest=True, texts=30):
             stood = next((place for place, chance in enumerate(sure) if rng.random() > chance), LONGEST)
             rounds.append([context, stood, sure if honest else [rng.random() for _ in sure]])
             context += stood + 1
-        made.append(Text.of(rounds))
+        made.append(Text.of(rounds, LONGEST))
     return made
 
 
@@ -59,8 +59,8 @@ def test_a_draft_below_the_threshold_is_not_wanted():
 
 
 def test_replay_counts_tokens_and_seconds_by_hand():
-    rounds = [Text.of([[10, 2, [0.9, 0.9, 0.4, 0.9]], [13, 0, [0.3, 0.9, 0.9, 0.9]]])]
-    costs = Costs(1.0, (10.0, 11.0, 12.0, 13.0, 14.0), 0.5)
+    rounds = [Text.of([[10, 2, [0.9, 0.9, 0.4, 0.9]], [13, 0, [0.3, 0.9, 0.9, 0.9]]], 4)]
+    costs = Costs(10.0, 1.0, (10.0, 11.0, 12.0, 13.0, 14.0), 0.5)
     # The third draft of the first round, which fails, is met in a round of its own.
     assert replay(Fixed(1), rounds, costs) == (2 + 1 + 1, 3 * (1 + 11.0) + 0.5)
     assert replay(Fixed(4), rounds, costs) == (3 + 1, 2 * (4 + 14.0) + 0.5)
@@ -70,14 +70,14 @@ def test_replay_counts_tokens_and_seconds_by_hand():
     # What watches pays for each look.
     assert replay(Confidence(4, 0.5), rounds, replace(costs, look=0.1))[1] == pytest.approx(26.5 + 0.4)
     # What ends with an accepted draft gets no token of the full model's behind it: one pass gave one token, as without drafting.
-    word = [Text.of([[10, 1, [0.9]]], ends_in_draft=True)]
+    word = [Text.of([[10, 1, [0.9]]], 4, ends_in_draft=True)]
     assert replay(Fixed(4), word, costs) == (1, 1 + 11.0 + 0.5)
     assert replay(Fixed(0), word, costs) == (1, 10.0)
 
 
 def test_what_a_shorter_draft_leaves_of_a_short_text_costs_a_pass_more():
-    text = [Text.of([[10, 9, [0.9] * 9]], ends_in_draft=True)]
-    costs = Costs(1.0, tuple(10.0 + more for more in range(10)))
+    text = [Text.of([[10, 9, [0.9] * 9]], 9, ends_in_draft=True)]
+    costs = Costs(10.0, 1.0, tuple(10.0 + more for more in range(10)))
     assert replay(Fixed(9), text, costs) == (9, 9 + 19.0)
     assert replay(Fixed(7), text, costs) == (9, (7 + 17.0) + (1 + 11.0))
     # Eight, as the last token is then the pass's own.
@@ -86,9 +86,9 @@ def test_what_a_shorter_draft_leaves_of_a_short_text_costs_a_pass_more():
 
 def test_a_shorter_draft_goes_on_where_a_whole_round_stood():
     """Observed: two drafts and the pass's own token, which no draft is known of, then one draft that ends the text."""
-    text = [Text.of([[10, 2, [0.9, 0.9]], [13, 1, [0.9]]], ends_in_draft=True)]
-    assert text[0].drafts[2] == (0.9, None, ())
-    costs = Costs(1.0, (10.0, 11.0, 12.0, 13.0))
+    text = [Text.of([[10, 2, [0.9, 0.9]], [13, 1, [0.9]]], 2, ends_in_draft=True)]
+    assert text[0].drafts[2] == Draft(0.9, None)
+    costs = Costs(10.0, 1.0, (10.0, 11.0, 12.0, 13.0))
     assert replay(Fixed(2), text, costs) == (4, (2 + 12.0) + (1 + 11.0))
     assert replay(Fixed(3), text, costs) == (4, 3 + 13.0)
     assert replay(Fixed(1), text, costs) == (4, 2 * (1 + 11.0))
@@ -96,25 +96,27 @@ def test_a_shorter_draft_goes_on_where_a_whole_round_stood():
 
 def test_drafts_behind_one_that_falls_are_paid_for():
     """More of them than were observed are as likely as the last, so that a policy which watches goes on or ends as it did."""
-    text = [Text.of([[10, 0, [0.4, 0.3]]])]
-    costs = Costs(1.0, (10.0,) * 6)
+    text = [Text.of([[10, 0, [0.4, 0.3]]], 2)]
+    costs = Costs(10.0, 1.0, (10.0,) * 6)
     assert replay(Fixed(5), text, costs) == (1, 5 + 10.0)
     assert replay(Confidence(5, 0.2), text, costs) == (1, 5 + 10.0)
     assert replay(Confidence(5, 0.35), text, costs) == (1, 2 + 10.0)
+    # Where the drafter ended the text, none is.
+    assert replay(Fixed(5), [Text.of([[10, 0, [0.4, 0.3]]], 3)], costs) == (1, 2 + 10.0)
 
 
 @given(accepted=st.integers(0, 12), length=st.integers(0, 12))
 def test_every_length_gives_the_tokens_of_a_text(accepted, length):
     drafts = [0.9] * min(12, accepted + 1)
-    ends = Text.of([[10, len(drafts), drafts]], ends_in_draft=True)
-    costs = Costs(1.0, tuple(10.0 + more for more in range(13)))
+    ends = Text.of([[10, len(drafts), drafts]], 12, ends_in_draft=True)
+    costs = Costs(10.0, 1.0, tuple(10.0 + more for more in range(13)))
     assert replay(Fixed(length), [ends], costs)[0] == len(drafts)
     if accepted < 12:
-        assert replay(Fixed(length), [Text.of([[10, accepted, drafts]])], costs)[0] == accepted + 1
+        assert replay(Fixed(length), [Text.of([[10, accepted, drafts]], 12)], costs)[0] == accepted + 1
 
 
 def test_goodput_drafts_nothing_where_texts_are_one_word_and_an_end():
-    texts = [Text.of([[20, 1, [0.99]]], ends_in_draft=True)] * 20
+    texts = [Text.of([[20, 1, [0.99]]], LONGEST, ends_in_draft=True)] * 20
     assert load(fit_all(texts, CHEAP, LONGEST)[2]) is None
 
 
@@ -129,7 +131,7 @@ def test_what_is_fitted_is_no_worse_than_any_fixed_length_where_it_was_fitted(se
     assert rate(load(fitted["context"]), texts, CHEAP) >= 0.97 * fixed
     goodput = load(fitted["goodput"])
     # The longest length, without looking, is left only for what is faster, and kept only where no other is surely faster.
-    reached = rate(goodput, texts, CHEAP) if goodput else 1 / CHEAP.passes[0]
+    reached = rate(goodput, texts, CHEAP) if goodput else 1 / CHEAP.plain
     assert reached >= rate(Fixed(LONGEST), texts, CHEAP) * (1 - 1e-9)
     best = max(range(1, LONGEST + 1), key=lambda length: rate(Fixed(length), texts, CHEAP))
     assert reached >= fixed * (1 - 1e-9) or not surely_faster(Fixed(best), Fixed(LONGEST), texts, CHEAP)
@@ -137,7 +139,7 @@ def test_what_is_fitted_is_no_worse_than_any_fixed_length_where_it_was_fitted(se
 
 def test_goodput_drafts_less_than_it_may_only_where_that_is_surely_faster():
     """One draft fewer than a text has spares a step, as its end is then the pass's own; two fewer than a longer one has cost a pass."""
-    short, longer = Text.of([[20, 7, [0.9] * 7]], ends_in_draft=True), Text.of([[20, 8, [0.9] * 8]], ends_in_draft=True)
+    short, longer = (Text.of([[20, drafts, [0.9] * drafts]], LONGEST, ends_in_draft=True) for drafts in (7, 8))
     few = [short] * 12 + [longer]
     assert max(range(1, LONGEST + 1), key=lambda length: rate(Fixed(length), few, CHEAP)) == 6
     assert [fit_all(texts, CHEAP, LONGEST)[2]["steady"] for texts in (few, [short] * 13)] == [LONGEST, 6]
@@ -155,7 +157,8 @@ def test_goodput_looks_at_no_draft_where_a_look_costs_more_than_it_spares():
 
 def test_goodput_looks_at_no_draft_where_too_few_texts_say_that_it_helps():
     rounds = [[20 + 9 * turn, *((LONGEST, [0.97] * LONGEST) if turn % 2 else (0, [0.1] * LONGEST))] for turn in range(10)]
-    knowing, mistaken = Text.of(rounds), Text.of([[context, LONGEST - accepted, sure] for context, accepted, sure in rounds])
+    knowing = Text.of(rounds, LONGEST)
+    mistaken = Text.of([[context, LONGEST - accepted, sure] for context, accepted, sure in rounds], LONGEST)
     assert "steady" not in fit_all([knowing] * 6, CHEAP, LONGEST)[2]
     assert "steady" in fit_all([knowing], CHEAP, LONGEST)[2]
     # On the whole it still seems to help.
@@ -188,7 +191,7 @@ def test_goodput_drafts_less_after_drafts_that_fell():
 
 def test_goodput_does_not_draft_what_it_would_drop():
     """Where no draft can be sure enough, guessing one costs a step for nothing."""
-    dear = Costs(0.0001, (0.002, 0.0035, 0.005))
+    dear = Costs(0.002, 0.0001, (0.002, 0.0035, 0.005))
     policy = Goodput(2, dear, Calibration(0.0, 1.0, 0.0, (0.3, 0.6)), 500)
     policy.start()
     assert policy.most(30) == 2 and not policy.goes_on()
@@ -196,12 +199,12 @@ def test_goodput_does_not_draft_what_it_would_drop():
 
 def test_goodput_is_the_best_stopping_rule_of_a_small_world():
     """Two kinds of drafts, chances known: against every rule 'verify at most a drafts while all are sure, b once one was not'."""
-    costs, rng = Costs(0.0004, tuple(0.002 + 0.0002 * more for more in range(LONGEST + 1))), random.Random(3)
+    costs, rng = Costs(0.002, 0.0004, tuple(0.002 + 0.0002 * more for more in range(LONGEST + 1))), random.Random(3)
     rounds = []
     for _ in range(400):
         sure = [0.95 if rng.random() < 0.7 else 0.3 for _ in range(LONGEST)]
         rounds.append([20, next((place for place, chance in enumerate(sure) if rng.random() > chance), LONGEST), sure])
-    texts = [Text.of([one]) for one in rounds]
+    texts = [Text.of([one], LONGEST) for one in rounds]
 
     def reached(rule):
         tokens = seconds = 0

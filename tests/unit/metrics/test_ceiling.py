@@ -13,13 +13,13 @@ from fastvlm.table_file import read_table
 from tests.rows_factory import decode_rows
 
 KNOBS = {"seed": 1, "resamples": 200, "confidence": 0.95}
-COSTS = Costs(1.0, (10.0, 11.0, 12.0), 2.0)
+COSTS = Costs(10.0, 1.0, (10.5, 11.0, 12.0), 2.0)
 
 
 def test_predicted_seconds_by_hand():
-    rows = [{"output_tokens": 6, "passes": [[20, 2, 2], [23, 1, 1]]}, {"output_tokens": 2, "passes": [[20, 0, 0]]}]
-    # Plain: 5 + 1 passes. Rounds: 2 steps and 12, 1 step and 11, 10; one text started to draft.
-    assert predict(rows, COSTS) == pytest.approx(60 / (14 + 12 + 10 + 2))
+    rows = [{"output_tokens": 6, "passes": [[20, 2, 2], [23, 0, 0], [24, 1, 0]]}, {"output_tokens": 2, "passes": [[20, 0, 0]]}]
+    # Plain: 5 + 1 tokens. Rounds: 2 steps and 12, a round without a draft, 1 step and 11; the other text was decoded plainly.
+    assert predict(rows, COSTS) == pytest.approx(60 / (14 + 10.5 + 12 + 2 + 10))
     assert predict([{"output_tokens": 1, "passes": []}], COSTS) is None
 
 
@@ -41,18 +41,12 @@ def finished(tmp_path):
 
 def test_fractions_and_errors(finished):
     folder, paths = finished
-    passes = [{"method": "baseline", "exit_layer": None, "tokens_in_pass": k, "target_pass_seconds": [0.002]} for k in range(1, 10)]
-    steps = [
-        {
-            "method": row["method"],
-            "exit_layer": row["exit_layer"],
-            "draft_step_seconds": [0.0003],
-            "draft_start_seconds": [0.0],
-            "draft_look_seconds": [0.0],
-        }
-        for row in {(row["method"], row["exit_layer"]): row for path in paths for row in read_rows(path)}.values()
-    ]
-    write_rows(folder / "cost.jsonl", ({"model": "llava-small", "dataset": "scenes-caption"} | row for row in [*passes, *steps]))
+    measured = [{"method": "baseline", "exit_layer": None, "tokens_in_pass": 1, "target_pass_seconds": [0.002]}]
+    for of in {(row["method"], row["exit_layer"]): row for path in paths for row in read_rows(path)}:
+        setting = dict(zip(("method", "exit_layer"), of, strict=True))
+        measured.append(setting | {"draft_step_seconds": [0.0003], "draft_start_seconds": [0.0], "draft_look_seconds": [0.0]})
+        measured += [setting | {"tokens_in_pass": k, "target_pass_seconds": [0.002]} for k in range(1, 10)]
+    write_rows(folder / "cost.jsonl", ({"model": "llava-small", "dataset": "scenes-caption"} | row for row in measured))
     write_ceiling(KNOBS, paths, [folder / "cost.jsonl"], folder / "selection.csv", folder / "ceiling.csv")
     records = read_table(folder / "ceiling.csv")
     assert {record["method"] for record in records} == {"ssd", "fastvlm"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from fastvlm.data.example import write_manifest
@@ -30,19 +31,31 @@ def test_rows(tmp_path, checkpoint, monkeypatch, examples, measured):
     cost_model.measure(knobs, checkpoint, [manifest], [folder], tmp_path / "cost.jsonl")
     rows = read_rows(tmp_path / "cost.jsonl")
     assert {row["dataset"] for row in rows} == {"scenes-caption"}
-    assert [row["tokens_in_pass"] for row in rows[:4]] == [1, 2, 3, 4]
-    drafts = [(row["method"], row["exit_layer"], row["added_parameters"]) for row in rows[4:]]
-    assert drafts == [("ssd", 1, 0), ("ssd", 3, 0), ("ssd-joint", 2, 0), ("fastvlm", 2, count)]
-    seconds = [row["target_pass_seconds"] for row in rows[:4]] + [row["draft_step_seconds"] for row in rows[4:]]
-    assert all(len(of) == measured and min(of) > 0 for of in seconds)
-    assert all(len(row["draft_start_seconds"]) == measured and min(row["draft_start_seconds"]) >= 0 for row in rows[4:])
-    assert all(len(row["draft_look_seconds"]) == measured and min(row["draft_look_seconds"]) >= 0 for row in rows[4:])
+    passes = [(row["method"], row["exit_layer"], row["tokens_in_pass"]) for row in rows if "tokens_in_pass" in row]
+    settings = [("ssd", 1), ("ssd", 3), ("ssd-joint", 2), ("fastvlm", 2)]
+    assert passes == [("baseline", None, 1), *((*setting, tokens) for setting in settings for tokens in (1, 2, 3, 4))]
+    drafts = [row for row in rows if "tokens_in_pass" not in row]
+    assert [(row["method"], row["exit_layer"]) for row in drafts] == settings
+    assert [row["added_parameters"] for row in drafts] == [0, 0, 0, count]
+    for row in rows:
+        seconds = {act: of for act, of in row.items() if act.endswith("_seconds")}
+        # What is a difference of two timings may be nothing.
+        assert all(len(of) == measured and min(of) >= 0 for of in seconds.values())
+        assert min(seconds.get("target_pass_seconds", [1])) > 0
+
+
+def test_a_round_is_what_its_acts_add_up_to():
+    drafting, verifying = [2.0, 3.0, 4.0, 5.0], [10.0, 11.0, 12.0, 13.0]
+    rounds = np.array([(3.5, 11.0), *zip(drafting, verifying, strict=True), (5.3, 13.0)])
+    costs = cost_model._costs(9.0, rounds)
+    assert costs.plain == 9 and costs.start == pytest.approx(0.5) and costs.look == pytest.approx(0.1)
+    assert list(map(costs.round, range(4))) == pytest.approx([12, 14, 16, 18])
 
 
 def test_costs_of_a_drafter_are_means_over_examples():
     rows = cost_rows()
     costs = costs_of(rows, "scenes-caption", "fastvlm", 1)
-    assert costs.step == pytest.approx(0.0004) and costs.start == 0
+    assert costs.plain == pytest.approx(0.00225) and costs.step == pytest.approx(0.0004) and costs.start == 0
     assert costs.passes == pytest.approx(tuple((0.002 + 0.0001 * k + 0.0025) / 2 for k in range(1, 10)))
     assert costs.round(2) == pytest.approx(2 * 0.0004 + costs.passes[2])
     with pytest.raises(UserError, match="no measured cost of fastvlm at exit layer 3 on scenes-caption; run the cost stage again"):
