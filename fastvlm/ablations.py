@@ -56,6 +56,7 @@ def decode(config: Config, model: str, cell: str) -> dict[str, Any]:
         "splits": ["test"],
         "exit_layers": [exit_layer],
         "draft_lengths": [config.ablations.draft_length],
+        "oracle": False,
         "policies": [],
         "max_new_tokens": [config.datasets[dataset].max_new_tokens for dataset in datasets],
         "repeats": [knobs.repeats(config, dataset) for dataset in datasets],

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastvlm.config import Config
 from fastvlm.config_types import Knobs
-from fastvlm.methods import BARE, DRAFTING, EXITING, FITTED, IMITATING, RETRAINED, TUNED
+from fastvlm.methods import BARE, DRAFTING, EXITING, FITTED, IMITATING, ORACLE_OF, RETRAINED, TUNED
 
 # The benchmarks of which `metrics/published.yaml` knows scores.
 PUBLISHED = ("coco", "nocaps", "mm-vet", "llava-wild", "vqav2")
@@ -17,8 +17,18 @@ def methods(config: Config) -> list[str]:
     return list(config.methods.configured())
 
 
+def decoded_methods(config: Config) -> list[str]:
+    """Those with decode jobs of their own."""
+    return [name for name in methods(config) if name != "oracle"]
+
+
 def tuned_methods(config: Config) -> list[str]:
-    return [name for name in methods(config) if name in TUNED]
+    return [name for name in decoded_methods(config) if name in TUNED]
+
+
+def with_oracle(config: Config, method: str) -> bool:
+    """Whether the oracle is decoded in a method's job."""
+    return method == ORACLE_OF and config.methods.oracle is not None
 
 
 def exit_layers(config: Config, model: str, method: str) -> list[int]:
@@ -128,6 +138,7 @@ def decode(config: Config, model: str, method: str, shard: int = 0) -> dict[str,
         "exit_layers": exit_layers(config, model, method),
         "draft_lengths": list(config.decoding.draft_lengths) if method in DRAFTING else [],
         "policies": policies(config, method),
+        "oracle": with_oracle(config, method),
         "sampling": sampling(config),
         "warmup": config.decoding.warmup,
         "repeats": [repeats(config, dataset) for dataset in config.datasets],

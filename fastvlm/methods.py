@@ -5,6 +5,7 @@ EXITING = ("ssd", "ssd-joint", "layerskip", "exit-only", "fastvlm", "oracle")
 DRAFTING = ("ssd", "ssd-joint", "layerskip", "prompt-lookup", "draft-verify", "fastvlm", "oracle")  # draft and verify
 TUNED = (*DRAFTING, "exit-only")  # have settings, of which validation chooses one
 IMITATING = ("exit-only", "fastvlm", "oracle")  # need an imitation network
+ORACLE_OF = "fastvlm"  # whose drafter the oracle has, and in whose job it is decoded, so that the two are timed side by side
 SKIPPING = ("draft-verify",)  # need a search for the sublayers that they skip
 RETRAINED = ("ssd-joint", "layerskip")  # have a backbone of their own, fine-tuned from the model's, whose plain decoding they are held to
 BARE = ("ssd", *RETRAINED)  # take the state of the exit layer as it is

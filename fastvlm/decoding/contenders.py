@@ -27,7 +27,7 @@ class Contender:
 
     `draft_length` is the longest, where the policy may draft less; `always` the number that is drafted each round, 0 in plain decoding,
     None if it differs: of a drafter's settings, those that always draft as many are the same act. One with `hear` must be told plain
-    decoding's text of the example first.
+    decoding's text of the example first. `method` is the oracle's name, where it stands beside the method that is decoded.
     """
 
     policy: str
@@ -36,11 +36,13 @@ class Contender:
     decode: Callable[[Prefix, Choice], Trace]
     always: int | None = None
     hear: Callable[[Sequence[int]], None] | None = None
+    method: str | None = None
 
     @property
     def setting(self) -> dict[str, Any]:
         """What names it in a row."""
-        return {"policy": self.policy, "exit_layer": self.exit_layer, "draft_length": self.draft_length}
+        named = {"policy": self.policy, "exit_layer": self.exit_layer, "draft_length": self.draft_length}
+        return named | ({"method": self.method} if self.method else {})
 
 
 def plain(target: Target, limit: int) -> Contender:
@@ -50,11 +52,18 @@ def plain(target: Target, limit: int) -> Contender:
 
 
 def groups(
-    target: Target, method: str, drafters: Sequence[Drafter], draft_lengths: Sequence[int], fitted: Sequence[dict[str, Any]], limit: int
+    target: Target,
+    method: str,
+    drafters: Sequence[Drafter],
+    draft_lengths: Sequence[int],
+    fitted: Sequence[dict[str, Any]],
+    limit: int,
+    *,
+    oracle: bool = False,
 ) -> list[list[Contender]]:
     """The settings of a method in groups, one a drafter; the timing loop runs the baseline once beside each group.
 
-    `fitted` are the records of the dataset's policies, see `fit`.
+    `fitted` are the records of the dataset's policies, see `fit`. With `oracle` one of each drafter's stands in its group.
     """
     if not drafters:
         return [[plain(target, limit)]]
@@ -68,6 +77,7 @@ def groups(
                 for record in fitted
                 if record["exit_layer"] == (drafter.exit_layer or None)
             ),
+            *(_drafting(target, Oracle(drafter), Fixed(draft_length), draft_length, limit) for draft_length in draft_lengths if oracle),
         ]
         for drafter in drafters
     ]
@@ -76,9 +86,9 @@ def groups(
 def runners(group: Sequence[Contender], *, drawn: bool) -> list[Contender | None]:
     """Who runs for each setting of a group: of those that always draft as many the first, as they do the same; None for a policy that
     never drafts, as plain decoding runs beside the group. Where texts are drawn each runs for itself."""
-    first: dict[int, Contender] = {}
+    first: dict[tuple[str | None, int], Contender] = {}
     return [
-        one if drawn or one.always is None else None if one.policy and not one.always else first.setdefault(one.always, one)
+        one if drawn or one.always is None else None if one.policy and not one.always else first.setdefault((one.method, one.always), one)
         for one in group
     ]
 
@@ -93,8 +103,8 @@ def _fitted(target: Target, drafter: Drafter, record: dict[str, Any], longest: i
 
 def _drafting(target: Target, drafter: Drafter, policy: Policy, draft_length: int, limit: int) -> Contender:
     act = partial(speculative.decode, target.decoder, drafter, policy=policy, limit=limit, end_tokens=target.end_tokens)
-    hear = drafter.hear if isinstance(drafter, Oracle) else None
-    return Contender(policy.name, drafter.exit_layer or None, draft_length, act, policy.always, hear)
+    one = Contender(policy.name, drafter.exit_layer or None, draft_length, act, policy.always)
+    return replace(one, hear=drafter.hear, method="oracle") if isinstance(drafter, Oracle) else one
 
 
 def _unverified(target: Target, drafter: Drafter, limit: int) -> Contender:
@@ -123,4 +133,4 @@ def load_drafters(
     found = [drafter.exit_layer for drafter in drafters]
     if found != knobs["exit_layers"]:
         raise UserError(f"imitation networks of exit layers {found} were given; expected {knobs['exit_layers']}")
-    return list(map(Oracle, drafters)) if knobs["method"] == "oracle" else drafters
+    return drafters

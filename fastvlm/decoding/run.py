@@ -105,7 +105,7 @@ def _decode(
     if method == "generate":
         measure_one = partial(reference.measure, target, repeats=part.repeats, limit=part.limit, sampling=knobs["sampling"])
     else:
-        groups = contenders.groups(target, method, drafters, knobs["draft_lengths"], fitted, part.limit)
+        groups = contenders.groups(target, method, drafters, knobs["draft_lengths"], fitted, part.limit, oracle=knobs.get("oracle", False))
         how = {"repeats": part.repeats, "limit": part.limit, "method": method, "sampling": knobs["sampling"]}
         measure_one = partial(measure, target, groups, **how)
     key = {"experiment": knobs["experiment"], "model": knobs["model"], "dataset": name, "dtype": knobs["dtype"], "method": method}
@@ -143,9 +143,9 @@ def measure(
     choose = partial(choice_of, sampling, device, example.id, example.sha256)
     said_by_plain = partial(baseline.decode, prefix, choose("plain"))
     for group in groups:
-        if any(contender.hear for contender in group):
+        if listening := [contender for contender in group if contender.hear]:
             text = said_by_plain().tokens
-            for contender in group:
+            for contender in listening:
                 contender.hear(text)
         ran = contenders.runners(group, drawn=bool(sampling))
         running = list(dict.fromkeys(one for one in ran if one))

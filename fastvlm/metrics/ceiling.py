@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastvlm.decoding.costs import Costs, costs_of
-from fastvlm.methods import FITTED
+from fastvlm.methods import FITTED, ORACLE_OF
 from fastvlm.metrics.bootstrap import Estimate, resample
 from fastvlm.metrics.runs import Row, Runs, Setting, group, read_runs
 from fastvlm.metrics.speed import advantage, decode_speedup
@@ -20,7 +20,6 @@ from fastvlm.table_file import KEY_COLUMNS, Record, write_table
 ENDS = ("", "_low", "_high")
 COLUMNS = (*KEY_COLUMNS, *(f"decode_speedup{end}" for end in ENDS), "predicted_speedup", "relative_error", "selected", "oracle_speedup")
 COLUMNS += tuple(f"fraction_of_oracle{end}" for end in ENDS)
-CEILING_OF = "fastvlm"  # whose drafter the oracle has
 
 
 def write_ceiling(knobs: Mapping[str, Any], rows: Sequence[Path], cost: Sequence[Path], selection: Path, output: Path) -> None:
@@ -58,7 +57,7 @@ def _lines(knobs: Mapping[str, Any], runs: Runs, measured: Sequence[Row], chosen
                 own = [row for row in measured if row["model"] == setting.model]
                 costs = costs_of(own, setting.dataset, setting.method, setting.exit_layer)
                 line = _line(setting, runs[setting], costs, weights, knobs["confidence"]) | {"selected": int(selected)}
-                rival = runs[oracle] if oracle and selected and setting.method == CEILING_OF else None
+                rival = runs[oracle] if oracle and selected and setting.method == ORACLE_OF else None
                 yield line | (_fraction(runs[setting], rival, weights, knobs["confidence"]) if rival else {})
 
 

@@ -13,7 +13,8 @@ Counts = Mapping[str, int | None]  # split -> examples; None where that is not k
 
 def decodes_an_example(config: Config, model: str, method: str) -> int:
     """Texts that a method's job decodes of one example, once: its settings, and plain decoding beside the settings of each exit layer."""
-    drafts = len(config.decoding.draft_lengths) + len(knobs.policies(config, method)) if method in DRAFTING else 1
+    fixed = len(config.decoding.draft_lengths) * (1 + knobs.with_oracle(config, method))
+    drafts = fixed + len(knobs.policies(config, method)) if method in DRAFTING else 1
     return max(1, len(knobs.exit_layers(config, model, method))) * (1 + drafts)
 
 
@@ -21,7 +22,7 @@ def decode_tokens(config: Config, model: str, dataset: str, counts: Counts) -> i
     """Of all decode jobs of a model and dataset; None where the examples of a split are not counted."""
     if counts["test"] is None or counts["validation"] is None:
         return None
-    return sum(method_tokens(config, model, method, dataset, counts) for method in knobs.methods(config))
+    return sum(method_tokens(config, model, method, dataset, counts) for method in knobs.decoded_methods(config))
 
 
 def method_tokens(config: Config, model: str, method: str, dataset: str, counts: Counts) -> int:

@@ -42,7 +42,7 @@ def _of_model(config: Config, model: str) -> Iterator[Job]:
     yield Job("cost", model)
     if knobs.ranks(config):
         yield Job("rank", model)
-    methods, shards = len(knobs.methods(config)), knobs.shards(config)
+    methods, shards = len(knobs.decoded_methods(config)), knobs.shards(config)
     yield from [Job("decode", model)] * methods * shards
     yield from [Job("merge", model)] * methods * (shards > 1)
     for stage in ("observe", "fit"):

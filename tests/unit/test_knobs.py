@@ -21,7 +21,7 @@ def all_knobs(config) -> dict[str, object]:
         "distill": knobs.distill(config, "llava-small", "transformer", 1),
         "search": knobs.search(config, "llava-small"),
         **{f"finetune {method}": knobs.finetune(config, "llava-small", method) for method in knobs.retrained_methods(config)},
-        **{method: knobs.decode(config, "llava-small", method) for method in knobs.methods(config)},
+        **{method: knobs.decode(config, "llava-small", method) for method in knobs.decoded_methods(config)},
         "cost": knobs.cost(config, "llava-small"),
         "tables": knobs.tables(config),
         "quality": knobs.quality(config),
@@ -34,9 +34,16 @@ def changed_by(group: str, **values) -> set[str]:
 
 
 def test_draft_lengths_reach_methods_that_draft_and_the_longest_what_prepares_them():
-    drafting = set(DRAFTING)
+    drafting = set(DRAFTING) - {"oracle"}  # which is decoded in FastVLM's job
     assert changed_by("decoding", draft_lengths=[1, 2, 12]) == drafting
     assert changed_by("decoding", draft_lengths=[1, 2, 3]) == drafting | {"cost", "search"}
+
+
+def test_the_oracle_is_decoded_beside_fastvlm():
+    told = {method: knobs.decode(CONFIG, "llava-small", method)["oracle"] for method in knobs.decoded_methods(CONFIG)}
+    assert [method for method, oracle in told.items() if oracle] == ["fastvlm"]
+    without = load_config({**SOURCE, "methods": {name: value for name, value in SOURCE["methods"].items() if name != "oracle"}})
+    assert knobs.decode(without, "llava-small", "fastvlm")["oracle"] is False
 
 
 def test_sampling_reaches_what_drafts_and_decodes_and_nothing_else():

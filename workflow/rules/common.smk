@@ -41,7 +41,7 @@ logger.addHandler(EVENTS)
 
 CONFIG = or_stop(load_config, config, " + ".join(map(str, workflow.configfiles)))
 RESULTS, FIGURES, LOGS = (f"{top}/{CONFIG.experiment}" for top in ("results", "figures", "logs"))
-METHODS = knobs.methods(CONFIG)
+METHODS = knobs.decoded_methods(CONFIG)
 TUNED = knobs.tuned_methods(CONFIG)
 TRAINED = [name for name, model in CONFIG.models.items() if model.source == "train"]
 FETCHED = [name for name, model in CONFIG.models.items() if model.source == "hub"]

@@ -81,6 +81,16 @@ def test_fastvlm_is_lossless_and_needs_the_networks_it_was_configured_with(tmp_p
         run(tmp_path, checkpoint, manifest, [imitation], method="fastvlm", exit_layers=[3])
 
 
+def test_the_oracle_stands_beside_fastvlm(tmp_path, checkpoint, manifest, imitation):
+    rows = run(tmp_path, checkpoint, manifest, [imitation], method="fastvlm", exit_layers=[2], oracle=True)
+    settings = [(row["example"], row["method"], row["exit_layer"], row["draft_length"]) for row in rows]
+    assert settings == [(f"test-{i}", method, 2, k) for i in range(3) for method in ("fastvlm", "oracle") for k in (1, 3)]
+    assert all(row["equal_to_baseline"] for row in rows)
+    passes = [row["passes"] for row in rows if row["method"] == "oracle"]
+    assert all(accepted == drafted for of in passes for _, drafted, accepted in of)
+    assert passes != [row["passes"] for row in rows if row["method"] == "fastvlm"]
+
+
 def test_a_text_that_differs_says_where_and_by_how_much(tmp_path, checkpoint, manifest, monkeypatch):
     """A verifier that believes every draft: what law 1 would call an error is counted, not hidden."""
 
