@@ -145,9 +145,14 @@ def test_goodput_drafts_less_than_it_may_only_where_that_is_surely_faster():
     assert [fit_all(texts, CHEAP, LONGEST)[2]["steady"] for texts in (few, [short] * 13)] == [LONGEST, 6]
 
 
+def turns():
+    """Rounds of a drafter that knows when it is right: every other one stands as a whole, the others fall at once."""
+    return [[20 + 9 * turn, *((LONGEST, [0.97] * LONGEST) if turn % 2 else (0, [0.1] * LONGEST))] for turn in range(10)]
+
+
 def test_goodput_looks_at_no_draft_where_a_look_costs_more_than_it_spares():
-    texts = texts_of(3, agreement=0.7, honest=True, texts=1000)
-    blind = fit_all(texts, replace(CHEAP, look=CHEAP.step), LONGEST)[2]
+    texts = [Text.of(turns(), LONGEST)] * 6
+    blind = fit_all(texts, replace(CHEAP, look=3 * CHEAP.step), LONGEST)[2]
     best = max(range(1, LONGEST + 1), key=lambda length: rate(Fixed(length), texts, CHEAP))
     assert blind == {"policy": "goodput", "drafts": True, "steady": best}
     policy = load(blind)
@@ -155,10 +160,15 @@ def test_goodput_looks_at_no_draft_where_a_look_costs_more_than_it_spares():
     assert "steady" not in fit_all(texts, CHEAP, LONGEST)[2]
 
 
+def test_goodput_looks_at_no_draft_where_it_spares_less_than_costs_are_known_to():
+    texts = texts_of(3, agreement=0.7, honest=True, texts=1000)
+    best = max(range(1, LONGEST + 1), key=lambda length: rate(Fixed(length), texts, CHEAP))
+    assert fit_all(texts, CHEAP, LONGEST)[2] == {"policy": "goodput", "drafts": True, "steady": best}
+
+
 def test_goodput_looks_at_no_draft_where_too_few_texts_say_that_it_helps():
-    rounds = [[20 + 9 * turn, *((LONGEST, [0.97] * LONGEST) if turn % 2 else (0, [0.1] * LONGEST))] for turn in range(10)]
-    knowing = Text.of(rounds, LONGEST)
-    mistaken = Text.of([[context, LONGEST - accepted, sure] for context, accepted, sure in rounds], LONGEST)
+    knowing = Text.of(turns(), LONGEST)
+    mistaken = Text.of([[context, LONGEST - accepted, sure] for context, accepted, sure in turns()], LONGEST)
     assert "steady" not in fit_all([knowing] * 6, CHEAP, LONGEST)[2]
     assert "steady" in fit_all([knowing], CHEAP, LONGEST)[2]
     # On the whole it still seems to help.
