@@ -12,7 +12,7 @@ import numpy as np
 
 from fastvlm.decoding.calibration import Calibration
 from fastvlm.decoding.costs import Costs, costs_of
-from fastvlm.decoding.observed import Text, rate_of, surely_faster
+from fastvlm.decoding.observed import KNOWN_TO, Text, rate_of, surely_faster
 from fastvlm.decoding.policies import Confidence, Context, Goodput, Steady
 from fastvlm.errors import UserError
 from fastvlm.rows import read_rows, write_json
@@ -72,7 +72,7 @@ def _context(texts: Sequence[Text], costs: Costs, length: int) -> dict[str, Any]
 
 def _goodput(texts: Sequence[Text], costs: Costs, length: int) -> dict[str, Any]:
     """The rate at which the rule reaches what it assumes, or one near it that reaches more; one length, where the rule does not surely
-    reach more than that; and whether any of it beats plain decoding."""
+    reach more than that; and whether any of it beats plain decoding, by more than costs are known to."""
     tested = [
         (draft.confidence, text.context + place, draft.stands)
         for text in texts
@@ -88,6 +88,7 @@ def _goodput(texts: Sequence[Text], costs: Costs, length: int) -> dict[str, Any]
         if reached <= rate * (1 + 1e-9):
             break
         rate = reached
+    worth_it = plain * (1 + KNOWN_TO)
     reached_at = {rate * near: rate_of(Goodput(length, costs, estimate, rate * near), texts, costs) for near in NEAR}
     rate = max(reached_at, key=reached_at.__getitem__)
     steady = {fixed: rate_of(Steady(fixed), texts, costs) for fixed in range(1, length + 1)}
@@ -96,6 +97,6 @@ def _goodput(texts: Sequence[Text], costs: Costs, length: int) -> dict[str, Any]
     if not surely_faster(Steady(best), Steady(length), texts, costs):
         best = length
     if not surely_faster(Goodput(length, costs, estimate, rate), Steady(best), texts, costs):
-        return {"policy": "goodput", "drafts": steady[best] > plain, "steady": best}
+        return {"policy": "goodput", "drafts": steady[best] > worth_it, "steady": best}
     fitted = {"length": length, "costs": asdict(costs), "estimate": asdict(estimate), "rate": rate}
-    return {"policy": "goodput", "drafts": reached_at[rate] > plain, **fitted}
+    return {"policy": "goodput", "drafts": reached_at[rate] > worth_it, **fitted}

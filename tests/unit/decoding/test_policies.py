@@ -17,7 +17,7 @@ from fastvlm.decoding.calibration import Calibration
 from fastvlm.decoding.costs import Costs
 from fastvlm.decoding.fit import fit, fit_all
 from fastvlm.decoding.observe import observe
-from fastvlm.decoding.observed import Draft, Text, replay, surely_faster
+from fastvlm.decoding.observed import KNOWN_TO, Draft, Text, replay, surely_faster
 from fastvlm.decoding.policies import Confidence, Context, Fixed, Goodput, load
 from fastvlm.errors import UserError
 from fastvlm.rows import read_rows, write_rows
@@ -131,7 +131,7 @@ def test_what_is_fitted_is_no_worse_than_any_fixed_length_where_it_was_fitted(se
     assert rate(load(fitted["context"]), texts, CHEAP) >= 0.97 * fixed
     goodput = load(fitted["goodput"])
     # The longest length, without looking, is left only for what is faster, and kept only where no other is surely faster.
-    reached = rate(goodput, texts, CHEAP) if goodput else 1 / CHEAP.plain
+    reached = rate(goodput, texts, CHEAP) if goodput else (1 + KNOWN_TO) / CHEAP.plain
     assert reached >= rate(Fixed(LONGEST), texts, CHEAP) * (1 - 1e-9)
     best = max(range(1, LONGEST + 1), key=lambda length: rate(Fixed(length), texts, CHEAP))
     assert reached >= fixed * (1 - 1e-9) or not surely_faster(Fixed(best), Fixed(LONGEST), texts, CHEAP)
@@ -173,6 +173,16 @@ def test_goodput_looks_at_no_draft_where_too_few_texts_say_that_it_helps():
     assert "steady" in fit_all([knowing], CHEAP, LONGEST)[2]
     # On the whole it still seems to help.
     assert "steady" in fit_all([knowing] * 3 + [mistaken] * 2, CHEAP, LONGEST)[2]
+
+
+def test_goodput_is_plain_decoding_where_drafting_gains_less_than_costs_are_known_to():
+    """Texts of three tokens, which one draft a round gives in two rounds."""
+    texts = [Text.of([[20, 1, [0.9]], [22, 1, [0.9]]], 1, ends_in_draft=True)] * 20
+    for gained in (1.03, 1.08):
+        round_ = 3.0 / gained / 2
+        costs = Costs(1.0, 0.2, (1.0, round_ - 0.2))
+        assert rate(Fixed(1), texts, costs) == pytest.approx(gained)
+        assert fit_all(texts, costs, 1)[2]["drafts"] == (gained > 1.05)
 
 
 @settings(max_examples=25)
