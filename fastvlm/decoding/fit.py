@@ -14,6 +14,7 @@ from fastvlm.decoding.calibration import Calibration
 from fastvlm.decoding.costs import Costs, costs_of
 from fastvlm.decoding.observed import KNOWN_TO, Text, rate_of, surely_faster
 from fastvlm.decoding.policies import Confidence, Context, Goodput, Steady
+from fastvlm.decoding.pooled_costs import pooled
 from fastvlm.errors import UserError
 from fastvlm.rows import read_rows, write_json
 
@@ -30,7 +31,7 @@ def fit(knobs: dict[str, Any], observations: Path, costs: Path, output: Path) ->
     Knobs: `method`, `datasets` (all that are decoded), `exit_layers`, `longest_draft`. A dataset without validation examples gets what
     fits the model's other datasets together. Raises `UserError` where nothing was observed.
     """
-    rows, measured = read_rows(observations), read_rows(costs)
+    rows, measured = read_rows(observations), pooled(read_rows(costs))
     fitted, longest = [], knobs["longest_draft"]
     for exit_layer in knobs["exit_layers"]:
         seen = [row for row in rows if row["exit_layer"] == exit_layer]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastvlm.decoding.costs import Costs, costs_of
+from fastvlm.decoding.pooled_costs import pooled
 from fastvlm.methods import FITTED, ORACLE_OF
 from fastvlm.metrics.bootstrap import Estimate, resample
 from fastvlm.metrics.runs import Row, Runs, Setting, group, read_runs
@@ -25,12 +27,12 @@ COLUMNS += tuple(f"fraction_of_oracle{end}" for end in ENDS)
 def write_ceiling(knobs: Mapping[str, Any], rows: Sequence[Path], cost: Sequence[Path], selection: Path, output: Path) -> None:
     """Write `ceiling.csv`: a line a drafting method, exit layer and fixed draft length, and FastVLM's selected setting whatever its policy.
 
-    `predicted_speedup`: each round costs its draft steps and the pass over its drafts, as the cost stage measured them on the same dataset;
+    `predicted_speedup`: each round costs its draft steps and the pass over its drafts, as the cost stage measured them on all datasets;
     `relative_error` is predicted over measured, less 1. `fraction_of_oracle` is FastVLM's speed-up over the oracle's, both at what
     validation chose. `rows` are decode rows; knobs: `seed`, `resamples`, `confidence` (0 to 1).
     """
     runs = read_runs(rows, "test")
-    measured = [row for path in cost for row in read_rows(path)]
+    measured = {model: pooled(of) for model, of in _by_model(cost).items()}
     chosen = {choice(record) for record in read_selection(selection)}
     write_table(output, COLUMNS, _lines(knobs, runs, measured, chosen))
 
@@ -47,15 +49,21 @@ def _seconds(drafts: Sequence[int], costs: Costs) -> float:
     return costs.start + sum(map(costs.round, drafts)) if any(drafts) else costs.plain * len(drafts)
 
 
-def _lines(knobs: Mapping[str, Any], runs: Runs, measured: Sequence[Row], chosen: set[tuple]) -> Iterator[Record]:
+def _by_model(cost: Sequence[Path]) -> Mapping[str, Sequence[Row]]:
+    rows = defaultdict[str, list[Row]](list)
+    for row in (row for path in cost for row in read_rows(path)):
+        rows[row["model"]].append(row)
+    return rows
+
+
+def _lines(knobs: Mapping[str, Any], runs: Runs, measured: Mapping[str, Sequence[Row]], chosen: set[tuple]) -> Iterator[Record]:
     for settings in group(runs, "model", "dataset").values():
         weights = resample(len(runs[settings[0]]), knobs["resamples"], np.random.default_rng(knobs["seed"]))
         oracle = next((s for s in settings if s.method == "oracle" and choice(s._asdict()) in chosen), None)
         for setting in settings:
             selected = choice(setting._asdict()) in chosen
             if setting.method in FITTED and (setting.policy == "fixed" or selected):
-                own = [row for row in measured if row["model"] == setting.model]
-                costs = costs_of(own, setting.dataset, setting.method, setting.exit_layer)
+                costs = costs_of(measured.get(setting.model, []), setting.dataset, setting.method, setting.exit_layer)
                 line = _line(setting, runs[setting], costs, weights, knobs["confidence"]) | {"selected": int(selected)}
                 rival = runs[oracle] if oracle and selected and setting.method == ORACLE_OF else None
                 yield line | (_fraction(runs[setting], rival, weights, knobs["confidence"]) if rival else {})
