@@ -12,8 +12,9 @@ def pooled(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The cost stage's rows of one model, each with its act's seconds on every dataset in place of those on its own alone.
 
     A second on another dataset counts for as much as plain decoding took there beside it, example by example, and is told in the time that
-    plain decoding takes here. Datasets differ in the lengths of their texts, to which these ratios owe a few hundredths; a neighbour that
-    fills the caches for a minute moves them by a tenth. Rows of a dataset without plain decoding are left out.
+    plain decoding takes here. Datasets differ in the lengths of their texts: where that was measured (small models, on a CPU), ratios
+    differed by no more than they do from one measurement to the next, which a busy machine moves by a tenth.
+    Rows of a dataset without plain decoding are left out.
     """
     rows = list(rows)
     plain = {row["dataset"]: row["target_pass_seconds"] for row in rows if row["method"] == "baseline"}
