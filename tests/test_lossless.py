@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastvlm.decoding import autoregressive, drafters, speculative
+from fastvlm.decoding import autoregressive, contenders, drafters, speculative
+from fastvlm.decoding.choice import GREEDY
 from fastvlm.decoding.drafters import EarlyExit, PromptLookup
 from fastvlm.decoding.policies import Confidence, Context, Fixed
+from fastvlm.decoding.race import compete
+from fastvlm.decoding.rounds import finish
 from fastvlm.decoding.skipping import SkipDrafter
 from fastvlm.models.target import Prefix
 from tests import tiny
@@ -151,3 +156,22 @@ def test_prompt_of_one_token(cut_target):
     drafter = tiny.drafter(target, "transformer", 2)
     found = speculative.decode(decoder, drafter, prefix, policy=Fixed(5), limit=24, end_tokens=NOTHING_ENDS)
     assert found.tokens == expected
+
+
+@pytest.mark.parametrize("method", ["ssd", "mlp", "transformer", "lookup", "skips"])
+def test_settings_that_take_turns_say_and_do_what_each_does_alone(cut_target, method):
+    """Round by round, in the middle of each other's texts: none touches another's keys and values, nor what its drafter remembers."""
+    target, limit = cut_target, 30
+    drafter = drafter_of(target, method, 2, ((0, 2), (1,)))
+    prefix = target.prefill(target.prepare(EXAMPLES[1]), limit, [2])
+    kept = [layer[:, : prefix.length].clone() for layer in prefix.cache.layers]
+    [group] = contenders.groups(target, method, [drafter], [1, 3, 5], [], limit, oracle=method not in ("lookup", "skips"))
+    said = plain(target, prefix, limit, target.end_tokens).tokens
+    for one in group:
+        if one.hear:
+            one.hear(said)
+    acts = [partial(one.rounds, choice=GREEDY) for one in (contenders.plain(target, limit), *group)]
+    alone = [finish(act(prefix)) for act in acts]
+    traces, _ = compete(prefix, acts, repeats=2, turn=1, device=target.decoder.device)
+    assert traces == alone and all(trace.tokens == said for trace in traces)
+    assert all(torch.equal(old, layer[:, : prefix.length]) for old, layer in zip(kept, prefix.cache.layers, strict=True))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from fastvlm.decoding.choice import GREEDY, Choice
+from fastvlm.decoding.rounds import Rounds, whole
 from fastvlm.decoding.trace import Trace
 from fastvlm.models.decoder import Decoder
 from fastvlm.models.target import Prefix
 
 
-def decode(decoder: Decoder, prefix: Prefix, choice: Choice = GREEDY, *, limit: int, end_tokens: Collection[int]) -> Trace:
+def rounds(decoder: Decoder, prefix: Prefix, choice: Choice = GREEDY, *, limit: int, end_tokens: Collection[int]) -> Rounds:
     """At most `limit` tokens (at least one), each of them `choice`'s, one pass of all layers a token."""
     cache, token = prefix.cache, choice.first(prefix)
     cache.length = prefix.length
@@ -21,4 +22,8 @@ def decode(decoder: Decoder, prefix: Prefix, choice: Choice = GREEDY, *, limit: 
         trace.passes.append((cache.length, 0, 0))
         cache.length += 1
         trace.tokens.append(int(token))
+        yield len(trace.tokens)
     return trace
+
+
+decode = whole(rounds)

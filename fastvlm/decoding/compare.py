@@ -1,31 +1,14 @@
-"""Neighbours in time: several ways to decode the same example, and how their texts compare."""
+"""How what two ways of decoding said of the same example compares."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from statistics import median
 from typing import Any
 
-import torch
-
 from fastvlm.decoding.replay import Replay
-from fastvlm.decoding.stopwatch import timed
 from fastvlm.decoding.trace import Trace
 from fastvlm.models.target import Target
 
 AGAINST = ("equal_to_baseline", "first_difference", "logit_gap")
-
-
-def compete(acts: Sequence[Callable[[], Trace]], *, repeats: int, turn: int, device: torch.device) -> tuple[list[Trace], list[float]]:
-    """Run each act in turn; who begins changes from example to example. Returns the traces and each act's median seconds."""
-    traces: list[Trace] = [Trace([])] * len(acts)
-    seconds: list[list[float]] = [[] for _ in acts]
-    for repeat in range(repeats):
-        for place in range(len(acts)):
-            index = (place + turn + repeat) % len(acts)
-            traces[index], taken = timed(acts[index], device)
-            seconds[index].append(taken)
-    return traces, [median(times) for times in seconds]
 
 
 def outcome(target: Target, trace: Trace, baseline: Replay | None) -> dict[str, Any]:

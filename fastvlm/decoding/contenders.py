@@ -1,8 +1,9 @@
-"""The methods of a comparison as the timing loop sees them: a name, its knobs, and an act that decodes one prefix."""
+"""The methods of a comparison as the timing loop sees them: a name, its knobs, and the rounds in which it decodes one prefix."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,8 +14,8 @@ from fastvlm.decoding.choice import Choice
 from fastvlm.decoding.drafters import Drafter, EarlyExit, PromptLookup, check_exit_layer
 from fastvlm.decoding.oracle import Oracle
 from fastvlm.decoding.policies import Fixed, Policy
+from fastvlm.decoding.rounds import Rounds, in_one
 from fastvlm.decoding.skipping import load_skips
-from fastvlm.decoding.trace import Trace
 from fastvlm.errors import UserError
 from fastvlm.imitation.store import load_drafter
 from fastvlm.methods import IMITATING, LOSSY, SKIPPING
@@ -23,7 +24,7 @@ from fastvlm.models.target import Prefix, Target
 
 @dataclass(frozen=True)
 class Contender:
-    """One setting of a method; `decode` takes an example's prefix and who chooses its tokens.
+    """One setting of a method; `rounds` takes an example's prefix and who chooses its tokens.
 
     `draft_length` is the longest, where the policy may draft less; `always` the number that is drafted each round, 0 in plain decoding,
     None if it differs: of a drafter's settings, those that always draft as many are the same act. One with `hear` must be told plain
@@ -33,7 +34,7 @@ class Contender:
     policy: str
     exit_layer: int | None
     draft_length: int | None
-    decode: Callable[[Prefix, Choice], Trace]
+    rounds: Callable[[Prefix, Choice], Rounds]
     always: int | None = None
     hear: Callable[[Sequence[int]], None] | None = None
     method: str | None = None
@@ -47,7 +48,7 @@ class Contender:
 
 def plain(target: Target, limit: int) -> Contender:
     """The baseline."""
-    act = partial(autoregressive.decode, target.decoder, limit=limit, end_tokens=target.end_tokens)
+    act = partial(autoregressive.rounds, target.decoder, limit=limit, end_tokens=target.end_tokens)
     return Contender("", None, None, act, always=0)
 
 
@@ -63,7 +64,8 @@ def groups(
 ) -> list[list[Contender]]:
     """The settings of a method in groups, one a drafter; the timing loop runs the baseline once beside each group.
 
-    `fitted` are the records of the dataset's policies, see `fit`. With `oracle` one of each drafter's stands in its group.
+    `fitted` are the records of the dataset's policies, see `fit`. With `oracle` one of each drafter's stands in its group. Each
+    setting has a drafter of its own, as settings take turns in the middle of their texts.
     """
     if not drafters:
         return [[plain(target, limit)]]
@@ -71,13 +73,17 @@ def groups(
         return [[_unverified(target, drafter, limit)] for drafter in drafters]
     return [
         [
-            *(_drafting(target, drafter, Fixed(draft_length), draft_length, limit) for draft_length in draft_lengths),
+            *(_drafting(target, copy(drafter), Fixed(length), length, limit) for length in draft_lengths),
             *(
-                _fitted(target, drafter, record, max(draft_lengths), limit)
+                _fitted(target, copy(drafter), record, max(draft_lengths), limit)
                 for record in fitted
                 if record["exit_layer"] == (drafter.exit_layer or None)
             ),
-            *(_drafting(target, Oracle(drafter), Fixed(draft_length), draft_length, limit) for draft_length in draft_lengths if oracle),
+            *(
+                _drafting(target, Oracle(copy(drafter)), Fixed(draft_length), draft_length, limit)
+                for draft_length in draft_lengths
+                if oracle
+            ),
         ]
         for drafter in drafters
     ]
@@ -102,13 +108,13 @@ def _fitted(target: Target, drafter: Drafter, record: dict[str, Any], longest: i
 
 
 def _drafting(target: Target, drafter: Drafter, policy: Policy, draft_length: int, limit: int) -> Contender:
-    act = partial(speculative.decode, target.decoder, drafter, policy=policy, limit=limit, end_tokens=target.end_tokens)
+    act = partial(speculative.rounds, target.decoder, drafter, policy=policy, limit=limit, end_tokens=target.end_tokens)
     one = Contender(policy.name, drafter.exit_layer or None, draft_length, act, policy.always)
     return replace(one, hear=drafter.hear, method="oracle") if isinstance(drafter, Oracle) else one
 
 
 def _unverified(target: Target, drafter: Drafter, limit: int) -> Contender:
-    act = partial(exit_only.decode, target.decoder, drafter, limit=limit, end_tokens=target.end_tokens)
+    act = partial(in_one(exit_only.decode), target.decoder, drafter, limit=limit, end_tokens=target.end_tokens)
     return Contender("", drafter.exit_layer, None, act)
 
 

@@ -12,8 +12,10 @@ from torch import Tensor
 from fastvlm.data.example import Example
 from fastvlm.decoding import contenders
 from fastvlm.decoding.choice import choice_of, seed_of
-from fastvlm.decoding.compare import compete, outcome
+from fastvlm.decoding.compare import outcome
+from fastvlm.decoding.race import compete
 from fastvlm.decoding.replay import Replay
+from fastvlm.decoding.rounds import in_one
 from fastvlm.decoding.stopwatch import timed
 from fastvlm.decoding.trace import Trace
 from fastvlm.models.target import Target
@@ -28,11 +30,10 @@ def measure(
     drawn = (example.id, example.sha256)
     its_own = {**sampling, "seed": seed_of(sampling["seed"], *drawn, "generate")} if sampling else None
     acts = [
-        partial(contenders.plain(target, limit).decode, prefix, choice_of(sampling, device, *drawn, "plain")),
-        partial(generate, target, inputs, limit, its_own),
-        partial(generate, target, inputs, 1, its_own),
+        partial(contenders.plain(target, limit).rounds, choice=choice_of(sampling, device, *drawn, "plain")),
+        *(in_one(lambda prefix, most=most: generate(target, inputs, most, its_own)) for most in (limit, 1)),
     ]
-    traces, (baseline, whole, one_token) = compete(acts, repeats=repeats, turn=turn, device=device)
+    traces, (baseline, whole, one_token) = compete(prefix, acts, repeats=repeats, turn=turn, device=device)
     yield {
         "example": example.id,
         "prompt_tokens": prefix.length,

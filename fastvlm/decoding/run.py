@@ -15,12 +15,14 @@ import torch
 from fastvlm.data.example import Example
 from fastvlm.decoding import contenders, reference
 from fastvlm.decoding.choice import choice_of
-from fastvlm.decoding.compare import compete, outcome
+from fastvlm.decoding.compare import outcome
 from fastvlm.decoding.contenders import Contender
 from fastvlm.decoding.drafters import Drafter
 from fastvlm.decoding.journal import Journal
 from fastvlm.decoding.pieces import pieces
+from fastvlm.decoding.race import compete
 from fastvlm.decoding.replay import Replay
+from fastvlm.decoding.rounds import finish
 from fastvlm.decoding.stopwatch import timed
 from fastvlm.decoding.units import Units, of_shard, raced
 from fastvlm.errors import UserError
@@ -141,16 +143,16 @@ def measure(
     shared = {"example": example.id, "prompt_tokens": prefix.length, "baseline_prefill_seconds": prefill_seconds}
     baseline = contenders.plain(target, limit)
     choose = partial(choice_of, sampling, device, example.id, example.sha256)
-    said_by_plain = partial(baseline.decode, prefix, choose("plain"))
+    plain = partial(baseline.rounds, choice=choose("plain"))
     for group in groups:
         if listening := [contender for contender in group if contender.hear]:
-            text = said_by_plain().tokens
+            text = finish(plain(prefix)).tokens
             for contender in listening:
                 contender.hear(text)
         ran = contenders.runners(group, drawn=bool(sampling))
         running = list(dict.fromkeys(one for one in ran if one))
-        acts = [partial(one.decode, prefix, choose(method, *one.setting.values())) for one in running]
-        traces, seconds = compete([said_by_plain, *acts], repeats=repeats, turn=turn, device=device)
+        acts = [partial(one.rounds, choice=choose(method, *one.setting.values())) for one in running]
+        traces, seconds = compete(prefix, [plain, *acts], repeats=repeats, turn=turn, device=device)
         said = None if sampling else Replay(target, inputs, traces[0].tokens)
         results = dict(zip([None, *running], zip(traces, seconds, strict=True), strict=True))
         for setting, (trace, decode_seconds) in [(one.setting, results[runner]) for one, runner in zip(group, ran, strict=True)]:

@@ -13,6 +13,7 @@ from torch import Tensor
 from fastvlm.decoding.choice import GREEDY, Choice
 from fastvlm.decoding.drafters import Bounds, Drafter
 from fastvlm.decoding.policies import Policy
+from fastvlm.decoding.rounds import Rounds, whole
 from fastvlm.decoding.trace import Trace, up_to_end
 from fastvlm.decoding.verify import verify_greedy
 from fastvlm.models.cache import KeyValueCache
@@ -20,9 +21,9 @@ from fastvlm.models.decoder import Decoder
 from fastvlm.models.target import Prefix
 
 
-def decode(
+def rounds(
     decoder: Decoder, drafter: Drafter, prefix: Prefix, choice: Choice = GREEDY, *, policy: Policy, limit: int, end_tokens: Collection[int]
-) -> Trace:
+) -> Rounds:
     """At most `limit` tokens, as `choice` chooses them, in rounds of some drafts, as many as `policy` wants, and one pass."""
     cache, token = prefix.cache, choice.first(prefix)
     cache.length = prefix.length
@@ -41,7 +42,11 @@ def decode(
         cache.length += accepted + 1
         trace.tokens += text
         token = choices[accepted : accepted + 1]
+        yield len(trace.tokens)
     return trace
+
+
+decode = whole(rounds)
 
 
 def verify(

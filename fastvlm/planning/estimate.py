@@ -53,13 +53,13 @@ def load_bytes(shape: Shape, dtype: str) -> int:
     return round(HEADROOM * weights_bytes(shape, dtype)) + BASE_BYTES
 
 
-def decode_bytes(shape: Shape, dtype: str, *, new_tokens: int, networks: int) -> int:
-    """Decoding one sequence, with the caches of plain decoding and of `generate` and imitation networks of so many parameters.
+def decode_bytes(shape: Shape, dtype: str, *, new_tokens: int, networks: int, caches: int = 2) -> int:
+    """Decoding one sequence, with so many caches, as of plain decoding and of `generate`, and imitation networks of so many parameters.
 
     `new_tokens` are those of the text and of one draft beyond its end.
     """
-    caches = 2 * cache_bytes_a_token(shape, dtype) * (prompt_tokens(shape) + new_tokens)
-    return load_bytes(shape, dtype) + caches + networks * BYTES[dtype]
+    kept = caches * cache_bytes_a_token(shape, dtype) * (prompt_tokens(shape) + new_tokens)
+    return load_bytes(shape, dtype) + kept + networks * BYTES[dtype]
 
 
 def texts_bytes(shape: Shape, dtype: str, *, new_tokens: int, batch: int) -> int:

@@ -13,9 +13,14 @@ Counts = Mapping[str, int | None]  # split -> examples; None where that is not k
 
 def decodes_an_example(config: Config, model: str, method: str) -> int:
     """Texts that a method's job decodes of one example, once: its settings, and plain decoding beside the settings of each exit layer."""
-    fixed = len(config.decoding.draft_lengths) * (1 + knobs.with_oracle(config, method))
-    drafts = fixed + len(knobs.policies(config, method)) if method in DRAFTING else 1
-    return max(1, len(knobs.exit_layers(config, model, method))) * (1 + drafts)
+    return max(1, len(knobs.exit_layers(config, model, method))) * (1 + settings(config, method))
+
+
+def settings(config: Config, method: str) -> int:
+    """Of a method at one exit layer, those of its oracle included."""
+    if method not in DRAFTING:
+        return 1
+    return len(config.decoding.draft_lengths) * (1 + knobs.with_oracle(config, method)) + len(knobs.policies(config, method))
 
 
 def decode_tokens(config: Config, model: str, dataset: str, counts: Counts) -> int | None:

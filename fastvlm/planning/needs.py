@@ -9,16 +9,18 @@ from fastvlm.config import Config
 from fastvlm.imitation import EVALUATION_BATCH
 from fastvlm.planning import estimate
 from fastvlm.planning.estimate import Lesson
-from fastvlm.planning.hours import Counts, train_texts
+from fastvlm.planning.hours import Counts, settings, train_texts
 from fastvlm.planning.shapes import Shape
 
 
-def decode_needs(config: Config, model: str, dataset: str, shape: Shape) -> int:
-    """Of the decode job that holds most: FastVLM's, with the networks of all exit layers."""
+def decode_needs(config: Config, model: str, dataset: str, shape: Shape, device: str) -> int:
+    """Of the decode job that holds most: FastVLM's, with the networks of all exit layers, and on a CPU, where settings take turns, a cache
+    for each setting of an exit layer, for plain decoding and for their common prefix."""
     exits = knobs.exit_layers(config, model, "fastvlm")
     networks = len(exits) * network_parameters(config, shape) if exits else 0
     new_tokens = config.datasets[dataset].max_new_tokens + config.decoding.draft_lengths[-1]
-    return estimate.decode_bytes(shape, knobs.arithmetic(config, model)["dtype"], new_tokens=new_tokens, networks=networks)
+    dtype, caches = knobs.arithmetic(config, model)["dtype"], 2 + settings(config, "fastvlm") if device == "cpu" else 2
+    return estimate.decode_bytes(shape, dtype, new_tokens=new_tokens, networks=networks, caches=caches)
 
 
 def training_needs(config: Config, model: str, shape: Shape, counts: Mapping[str, Counts]) -> dict[str, int | None]:

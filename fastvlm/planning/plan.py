@@ -76,7 +76,7 @@ def _dataset_row(config: Config, model: str, dataset: str, known: Known, jobs: i
     hours = tokens / rate.tokens_per_second / 3600 if rate and tokens is not None else None
     if shape is None:
         return Row(model, dataset, jobs, device, rate=rate, hours=hours)
-    size = needs.decode_needs(config, model, dataset, shape)
+    size = needs.decode_needs(config, model, dataset, shape, device)
     host = estimate.load_bytes(shape, told["dtype"]) if device == "cuda" else size
     return Row(model, dataset, jobs, device, None, size, host, rate, hours, {"decode": size})
 

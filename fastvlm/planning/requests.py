@@ -44,7 +44,7 @@ class Requests:
         if shape is None:
             return UNKNOWN_MB
         loading = estimate.load_bytes(shape, told["dtype"])
-        size = loading if self._known.machine.device(told["device"]) == "cuda" else max(loading, self._peak(stage, model))
+        size = loading if self._known.machine.device(told["device"]) == "cuda" else max(loading, self._peak_on_cpu(stage, model))
         return WATCHING_MB + -(-size // 10**6)
 
     def minutes(self, stage: str, model: str, method: str | None = None) -> int:
@@ -52,11 +52,11 @@ class Requests:
         hours = sum_known(self._hours(stage, model, method, dataset) for dataset in self._config.datasets)
         return UNKNOWN_MINUTES if hours is None else round(STARTING_MINUTES + CAUTION * 60 * hours)
 
-    def _peak(self, stage: str, model: str) -> int:
+    def _peak_on_cpu(self, stage: str, model: str) -> int:
         """Bytes, of a known shape; what trains nothing needs no more than decoding."""
         shape = self._known.sources[model].shape
         training = needs.training_needs(self._config, model, shape, self._known.counts)
-        decoding = max(needs.decode_needs(self._config, model, dataset, shape) for dataset in self._config.datasets)
+        decoding = max(needs.decode_needs(self._config, model, dataset, shape, "cpu") for dataset in self._config.datasets)
         return training.get(stage) or decoding
 
     def _hours(self, stage: str, model: str, method: str | None, dataset: str) -> float | None:

@@ -257,7 +257,7 @@ def test_settings_that_do_the_same_run_once_unless_texts_are_drawn(tmp_path, che
     policies = tmp_path / "fitted.json"
     policies.write_text(json.dumps([record | {"dataset": manifest.stem, "exit_layer": 1} for record in fitted]))
     ran, real = [], stage.compete
-    monkeypatch.setattr(stage, "compete", lambda acts, **how: ran.append(len(acts)) or real(acts, **how))
+    monkeypatch.setattr(stage, "compete", lambda prefix, acts, **how: ran.append(len(acts)) or real(prefix, acts, **how))
     knobs = KNOBS | {"method": "ssd", "exit_layers": [1], "policies": ["confidence", "context", "goodput"]}
     knobs |= {"sampling": SAMPLING if drawn else None}
     decode(knobs, checkpoint, [manifest], [], tmp_path / "rows", policies=policies)

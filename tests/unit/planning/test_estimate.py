@@ -30,6 +30,7 @@ def test_decoding_holds_two_caches_and_the_networks():
     assert estimate.load_bytes(SHAPE, "float32") == LOADED
     tokens = 4 + 64 + 12
     assert estimate.decode_bytes(SHAPE, "float32", new_tokens=12, networks=100) == LOADED + 2 * 128 * tokens + 400
+    assert estimate.decode_bytes(SHAPE, "float32", new_tokens=12, networks=100, caches=9) == LOADED + 9 * 128 * tokens + 400
 
 
 def test_generating_texts_holds_a_cache_an_image_and_reads_all_prompts_at_once():
