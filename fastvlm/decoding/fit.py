@@ -58,10 +58,11 @@ def _confidence(texts: Sequence[Text], costs: Costs, length: int) -> dict[str, A
 
 
 def _context(texts: Sequence[Text], costs: Costs, length: int) -> dict[str, Any]:
-    """In each bin of the curve, the draft length that gives the most tokens a second when rounds that begin there have it."""
+    """From the best fixed length on, bin after bin of the curve, the draft length that gives the most tokens a second when rounds that
+    begin there have it."""
     places = sorted(text.context + place for text in texts for place in range(len(text.drafts))) or [0]
     begins = sorted({int(inside[0]) for inside in np.array_split(places, max(1, min(CURVE_BINS, len(places) // FEWEST_DRAFTS)))})
-    lengths = [length] * len(begins)
+    lengths = [_best_fixed(texts, costs, length)] * len(begins)
 
     def rate_with(bin_: int, drafted: int) -> float:
         return rate_of(Context(begins, [*lengths[:bin_], drafted, *lengths[bin_ + 1 :]]), texts, costs)
@@ -71,9 +72,14 @@ def _context(texts: Sequence[Text], costs: Costs, length: int) -> dict[str, Any]
     return {"policy": "context", "begins": begins, "lengths": lengths}
 
 
+def _best_fixed(texts: Sequence[Text], costs: Costs, length: int) -> int:
+    """Of the lengths up to `length` that which gives the most tokens a second."""
+    return max(range(1, length + 1), key=lambda fixed: rate_of(Steady(fixed), texts, costs))
+
+
 def _goodput(texts: Sequence[Text], costs: Costs, length: int) -> dict[str, Any]:
-    """The rate at which the rule reaches what it assumes, or one near it that reaches more; one length, where the rule does not surely
-    reach more than that; and whether any of it beats plain decoding, by more than costs are known to."""
+    """The rate at which the rule reaches what it assumes, or one near it that reaches more; one length, where the rule does not reach more
+    than that; and whether any of it beats plain decoding, by more than costs are known to."""
     tested = [
         (draft.confidence, text.context + place, draft.stands)
         for text in texts
@@ -92,12 +98,12 @@ def _goodput(texts: Sequence[Text], costs: Costs, length: int) -> dict[str, Any]
     worth_it = plain * (1 + KNOWN_TO)
     reached_at = {rate * near: rate_of(Goodput(length, costs, estimate, rate * near), texts, costs) for near in NEAR}
     rate = max(reached_at, key=reached_at.__getitem__)
-    steady = {fixed: rate_of(Steady(fixed), texts, costs) for fixed in range(1, length + 1)}
-    best = max(steady, key=steady.__getitem__)
-    # Of the lengths too the longest is left only for what is surely faster: one draft short of a text's end costs a pass.
+    best = _best_fixed(texts, costs, length)
+    # The longest is left only for a length that is surely faster: texts that end one draft behind it cost a pass more.
     if not surely_faster(Steady(best), Steady(length), texts, costs):
         best = length
-    if not surely_faster(Goodput(length, costs, estimate, rate), Steady(best), texts, costs):
-        return {"policy": "goodput", "drafts": steady[best] > worth_it, "steady": best}
+    steady = rate_of(Steady(best), texts, costs)
+    if reached_at[rate] <= steady:
+        return {"policy": "goodput", "drafts": steady > worth_it, "steady": best}
     fitted = {"length": length, "costs": asdict(costs), "estimate": asdict(estimate), "rate": rate}
     return {"policy": "goodput", "drafts": reached_at[rate] > worth_it, **fitted}

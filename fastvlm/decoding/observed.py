@@ -11,10 +11,10 @@ import numpy as np
 from fastvlm.decoding.costs import Costs
 from fastvlm.decoding.policies import Policy
 
-# By both another policy must win to be taken for the simpler one: so many standard errors over texts, and this share of the seconds, as
-# costs are no better known: what they predict is some 5 % off in the median (`ceiling.csv`).
+# By both another length must win to be taken for the longest: so many standard errors over texts, and this share of the seconds, as costs
+# are no better known: measured twice in some minutes they differ by 1 to 3 %.
 SURE = 2.0
-KNOWN_TO = 0.05
+KNOWN_TO = 0.02
 
 
 class Draft(NamedTuple):

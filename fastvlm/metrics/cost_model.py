@@ -28,7 +28,7 @@ from fastvlm.progress import progress
 from fastvlm.rows import write_rows
 
 EXAMPLES = 2
-SWEEPS = 5
+SWEEPS = 3
 WARMUP = 1
 
 
@@ -40,7 +40,8 @@ def measure(
 
     Measured just after the prompts of a dataset's first examples of validation (of test, where there is none): a row holds a list of
     seconds, one an example, each the median of some sweeps. What else goes on in a machine comes and goes, and caches hold what ran last:
-    so a sweep runs plain decoding and then whole rounds of each drafter, of every length, one after the other.
+    so whole rounds of each drafter, of every length, take turns with single tokens of plain decoding, and a round counts for as much as the
+    tokens just before and behind it took.
     A backbone that was fine-tuned runs the same operations on weights of the same shapes, so that what it costs is measured on `model` too.
     """
     torch.set_num_threads(knobs["threads"])
@@ -87,27 +88,36 @@ def _drafters(knobs: dict[str, Any], target: Target, model: Path, imitations: Se
 
 def measure_prefix(target: Target, drafters: Sequence[Drafter], prefix: Prefix, longest: int) -> tuple[float, list[Costs]]:
     """Seconds of a token of plain decoding, and each drafter's costs, with up to `longest` drafts; `prefix` has room for one token more."""
-    sweeps = [
-        (_plain(target, prefix, longest), [_rounds(target, drafter, prefix, longest) for drafter in drafters])
-        for _ in range(WARMUP + SWEEPS)
-    ][WARMUP:]
-    plain = float(np.median([seconds for seconds, _ in sweeps]))
-    return plain, [_costs(plain, np.median(rounds, axis=0)) for rounds in zip(*(of for _, of in sweeps), strict=True)]
-
-
-def _plain(target: Target, prefix: Prefix, tokens: int) -> float:
-    def act() -> object:
-        return autoregressive.decode(target.decoder, prefix, limit=tokens + 1, end_tokens=())
-
-    return timed(act, target.decoder.device)[1] / tokens
-
-
-def _rounds(target: Target, drafter: Drafter, prefix: Prefix, longest: int) -> list[tuple[float, float]]:
-    """(Seconds to draft, to verify) of a text's first round, with one draft, then of one of each length from 0, then of a watched one."""
-    prefix.cache.length = prefix.length
-    drafter.start(prefix, 4 * longest + 4)  # each round leaves a token, and what is recorded on a GPU is drafted twice
     policies = [Fixed(1), *map(Fixed, range(longest + 1)), _watching(longest)]
-    return [_round(target, drafter, prefix, policy) for policy in policies]
+    plain, taken = zip(*(_sweep(target, drafters, prefix, policies) for _ in range(WARMUP + SWEEPS)), strict=True)
+    token = float(np.median(plain[WARMUP:]))
+    return token, [_costs(token, token * rounds) for rounds in np.median(taken[WARMUP:], axis=0)]
+
+
+def _sweep(target: Target, drafters: Sequence[Drafter], prefix: Prefix, policies: Sequence[Policy]) -> tuple[list[float], np.ndarray]:
+    """A text's first rounds by all drafters, with a token of plain decoding before and behind each: the seconds of these tokens, and what
+    drafting and verifying took in such tokens, the mean of those beside it, [drafters, policies, 2]."""
+    prefix.cache.length = prefix.length
+    for drafter in drafters:
+        drafter.start(prefix, 2 * len(policies))  # each round leaves a token, and what is recorded on a GPU is drafted twice
+    plain, taken = [_plain(target, prefix)], np.empty((len(drafters), len(policies), 2))
+    for place, policy in enumerate(policies):
+        for number, drafter in enumerate(drafters):
+            seconds = _round(target, drafter, prefix, policy)
+            plain.append(_plain(target, prefix))
+            taken[number, place] = np.divide(seconds, np.mean(plain[-2:]))
+    return plain, taken
+
+
+def _plain(target: Target, prefix: Prefix) -> float:
+    """Seconds of one token, which leaves the cache as it was."""
+
+    def act() -> object:
+        return autoregressive.decode(target.decoder, prefix, limit=2, end_tokens=())
+
+    seconds = timed(act, target.decoder.device)[1]
+    prefix.cache.length = prefix.length
+    return seconds
 
 
 def _round(target: Target, drafter: Drafter, prefix: Prefix, policy: Policy) -> tuple[float, float]:
@@ -125,7 +135,7 @@ def _round(target: Target, drafter: Drafter, prefix: Prefix, policy: Policy) -> 
 
 
 def _costs(plain: float, rounds: np.ndarray) -> Costs:
-    """From what `_rounds` lists. What is a difference of two measurements is 0 at least."""
+    """From the seconds of `measure_prefix`'s rounds, [policies, 2]. What is a difference of two measurements is 0 at least."""
     (first, *drafting, watched), (_, *verifying, _) = rounds.T
     longest = len(drafting) - 1
     steps = drafting[-1] - drafting[0]

@@ -126,9 +126,9 @@ def test_what_is_fitted_is_no_worse_than_any_fixed_length_where_it_was_fitted(se
     texts = texts_of(seed, agreement=agreement, honest=honest)
     fitted = {record["policy"]: record for record in fit_all(texts, CHEAP, LONGEST)}
     fixed = max(rate(Fixed(length), texts, CHEAP) for length in range(1, LONGEST + 1))
-    # The longest length with threshold 0 is one of the candidates; bins choose between all fixed lengths.
+    # The longest length with threshold 0 is one of the candidates; bins begin with the best fixed length.
     assert rate(load(fitted["confidence"]), texts, CHEAP) >= rate(Fixed(LONGEST), texts, CHEAP) * (1 - 1e-9)
-    assert rate(load(fitted["context"]), texts, CHEAP) >= 0.97 * fixed
+    assert rate(load(fitted["context"]), texts, CHEAP) >= fixed * (1 - 1e-9)
     goodput = load(fitted["goodput"])
     # The longest length, without looking, is left only for what is faster, and kept only where no other is surely faster.
     reached = rate(goodput, texts, CHEAP) if goodput else (1 + KNOWN_TO) / CHEAP.plain
@@ -160,29 +160,29 @@ def test_goodput_looks_at_no_draft_where_a_look_costs_more_than_it_spares():
     assert "steady" not in fit_all(texts, CHEAP, LONGEST)[2]
 
 
-def test_goodput_looks_at_no_draft_where_it_spares_less_than_costs_are_known_to():
-    texts = texts_of(3, agreement=0.7, honest=True, texts=1000)
-    best = max(range(1, LONGEST + 1), key=lambda length: rate(Fixed(length), texts, CHEAP))
-    assert fit_all(texts, CHEAP, LONGEST)[2] == {"policy": "goodput", "drafts": True, "steady": best}
-
-
-def test_goodput_looks_at_no_draft_where_too_few_texts_say_that_it_helps():
-    knowing = Text.of(turns(), LONGEST)
-    mistaken = Text.of([[context, LONGEST - accepted, sure] for context, accepted, sure in turns()], LONGEST)
-    assert "steady" not in fit_all([knowing] * 6, CHEAP, LONGEST)[2]
-    assert "steady" in fit_all([knowing], CHEAP, LONGEST)[2]
-    # On the whole it still seems to help.
-    assert "steady" in fit_all([knowing] * 3 + [mistaken] * 2, CHEAP, LONGEST)[2]
+@settings(max_examples=25)
+@given(seed=st.integers(0, 999), agreement=st.floats(0.3, 0.97), look=st.floats(0, 3))
+def test_goodput_looks_at_drafts_just_where_that_gives_more_than_its_best_length(seed, agreement, look):
+    texts, costs = texts_of(seed, agreement=agreement, honest=True), replace(CHEAP, look=look * CHEAP.step)
+    fitted = fit_all(texts, costs, LONGEST)[2]
+    steady = {length: rate(Fixed(length), texts, costs) for length in range(1, LONGEST + 1)}
+    best = max(steady, key=steady.__getitem__)
+    if not surely_faster(Fixed(best), Fixed(LONGEST), texts, costs):
+        best = LONGEST
+    if "steady" in fitted:
+        assert fitted["steady"] == best
+    elif fitted["drafts"]:
+        assert rate(load(fitted), texts, costs) > steady[best]
 
 
 def test_goodput_is_plain_decoding_where_drafting_gains_less_than_costs_are_known_to():
     """Texts of three tokens, which one draft a round gives in two rounds."""
     texts = [Text.of([[20, 1, [0.9]], [22, 1, [0.9]]], 1, ends_in_draft=True)] * 20
-    for gained in (1.03, 1.08):
+    for gained in (1.01, 1.04):
         round_ = 3.0 / gained / 2
         costs = Costs(1.0, 0.2, (1.0, round_ - 0.2))
         assert rate(Fixed(1), texts, costs) == pytest.approx(gained)
-        assert fit_all(texts, costs, 1)[2]["drafts"] == (gained > 1.05)
+        assert fit_all(texts, costs, 1)[2]["drafts"] == (gained > 1.02)
 
 
 @settings(max_examples=25)
