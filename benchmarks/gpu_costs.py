@@ -33,6 +33,7 @@ from fastvlm.decoding import contenders, reference
 from fastvlm.decoding.choice import GREEDY
 from fastvlm.decoding.drafters import ExitDrafter, TransformerImitation
 from fastvlm.decoding.oracle import Oracle
+from fastvlm.decoding.rounds import whole
 from fastvlm.decoding.stopwatch import timed
 from fastvlm.imitation.network import build_network
 from fastvlm.metrics.cost_model import measure_prefix
@@ -98,10 +99,10 @@ def main(
 
 def random_target(family: str, dtype: torch.dtype, device: torch.device) -> Target:
     """A model of the real sizes that is made where it stays: nothing is read."""
-    whole = LlavaForConditionalGeneration if family == "llava" else Blip2ForConditionalGeneration
+    kind = LlavaForConditionalGeneration if family == "llava" else Blip2ForConditionalGeneration
     torch.manual_seed(0)
     with device:
-        model = whole._from_config(MODELS[family](), dtype=dtype).eval()
+        model = kind._from_config(MODELS[family](), dtype=dtype).eval()
     backbone = FAMILIES[family](model, None)
     speak_surely(model)
     # The text ends where the limit is, here and in `generate`.
@@ -132,7 +133,7 @@ def measure(target: Target, tokens: int) -> dict[str, Any]:
     decoder, device, inputs = target.decoder, target.decoder.device, prompt(target)
     seconds = partial(typical, device=device)
     prefix = target.prefill(inputs, tokens + LONGEST, EXIT_LAYERS)
-    plain = partial(contenders.plain(target, tokens).decode, prefix, GREEDY)
+    plain = partial(whole(contenders.plain(target, tokens).rounds), prefix, GREEDY)
     generate = partial(reference.generate, target, inputs)
     text, said = plain().tokens, generate(tokens).tokens
     list(oracles(target, prefix, text, 1.0))  # for nothing: a GPU loads a kernel when it first meets a length that wants it
@@ -186,7 +187,7 @@ def oracles(target: Target, prefix: Prefix, text: list[int], plain_seconds: floa
         oracle = Oracle(imitation(target, exit_layer))
         oracle.hear(text)
         for contender in contenders.groups(target, "oracle", [oracle], DRAFT_LENGTHS, [], len(text))[0]:
-            act = partial(contender.decode, prefix, GREEDY)
+            act = partial(whole(contender.rounds), prefix, GREEDY)
             same = act().tokens == text
             gain = plain_seconds / typical(act, target.decoder.device)
             yield {"exit_layer": exit_layer, "draft_length": contender.draft_length, "speedup": gain, "same_text": same}
