@@ -22,8 +22,9 @@ def compete(prefix: Prefix, acts: Sequence[Act], *, repeats: int, turn: int, dev
     seconds.
 
     On a CPU acts take turns after each round, each in a cache of its own: what else a machine does slows it for tenths of a second, which
-    is a whole text of one act and none of the next. An accelerator is not shared and its recorded passes belong to a cache: there each act
-    decodes its text in one go.
+    is a whole text of one act and none of the next. Before that each has its first round once without the stopwatch: just behind a prompt
+    rounds take up to twice their time, a large share of a text of few rounds and a small one of a text of many. An accelerator is not
+    shared and its recorded passes belong to a cache: there each act decodes its text in one go.
     """
     run = _by_rounds if device.type == "cpu" else _by_texts
     ran = [run(prefix, acts, turn + repeat, device) for repeat in range(repeats)]
@@ -33,7 +34,10 @@ def compete(prefix: Prefix, acts: Sequence[Act], *, repeats: int, turn: int, dev
 
 def _by_rounds(prefix: Prefix, acts: Sequence[Act], turn: int, device: torch.device) -> tuple[list[Trace], list[float]]:
     """The next round is of the act that has said least, so that all are at the same place of the text."""
-    running = {place: act(apart(prefix)) for place, act in enumerate(acts)}
+    own = [apart(prefix) for _ in acts]  # held until all have ended: giving memory back is no part of decoding
+    for act, alone in zip(acts, own, strict=True):
+        advance(act(alone))
+    running = {place: act(alone) for place, (act, alone) in enumerate(zip(acts, own, strict=True))}
     said, seconds, traces = [0] * len(acts), [0.0] * len(acts), [Trace([])] * len(acts)
     while running:
         place = min(running, key=lambda place: (said[place], (place - turn) % len(acts)))

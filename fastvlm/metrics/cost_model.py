@@ -129,9 +129,12 @@ def _round(target: Target, drafter: Drafter, prefix: Prefix, policy: Policy) -> 
         return drafter.draft(decoder, cache, text, token, Bounds(policy.most(cache.length), frozenset(), policy))
 
     (drafts, states), drafting = timed(draft, decoder.device)
-    _, verifying = timed(lambda: verify(decoder, drafter, cache, GREEDY, drafts, states), decoder.device)
-    drafter.keep(states, 0)
-    return drafting, verifying
+
+    def end() -> None:
+        verify(decoder, drafter, cache, GREEDY, drafts, states)
+        drafter.keep(states, 0)
+
+    return drafting, timed(end, decoder.device)[1]
 
 
 def _costs(plain: float, rounds: np.ndarray) -> Costs:
