@@ -6,15 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, repeat
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from fastvlm.decoding.costs import Costs
 from fastvlm.decoding.policies import Policy
-
-# By both another length must win to be taken for the longest: so many standard errors over texts, and this share of the seconds, as costs
-# are no better known: measured twice in some minutes they differ by 1 to 3 %.
-SURE = 2.0
-KNOWN_TO = 0.02
 
 
 class Draft(NamedTuple):
@@ -101,12 +94,3 @@ def rate_of(policy: Policy, texts: Iterable[Text], costs: Costs) -> float:
     """Tokens a second."""
     tokens, seconds = replay(policy, texts, costs)
     return tokens / seconds if seconds else 0.0
-
-
-def surely_faster(policy: Policy, simpler: Policy, texts: Sequence[Text], costs: Costs) -> bool:
-    """By more than `SURE` standard errors over texts, as what is fitted on few of them seems better than it is (the rule of one standard
-    error, Breiman et al., Classification and Regression Trees, 1984, and surer), and by more than costs are `KNOWN_TO`."""
-    taken, by_simpler = (np.array([replay(one, [text], costs)[1] for text in texts]) for one in (policy, simpler))
-    spared = by_simpler - taken
-    least = max(SURE * spared.std(ddof=1) * len(spared) ** 0.5, KNOWN_TO * by_simpler.sum()) if len(spared) > 1 else np.inf
-    return bool(spared.sum() > least)
