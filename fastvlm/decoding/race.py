@@ -34,10 +34,10 @@ def compete(prefix: Prefix, acts: Sequence[Act], *, repeats: int, turn: int, dev
 
 def _by_rounds(prefix: Prefix, acts: Sequence[Act], turn: int, device: torch.device) -> tuple[list[Trace], list[float]]:
     """The next round is of the act that has said least, so that all are at the same place of the text."""
-    own = [apart(prefix) for _ in acts]  # held until all have ended: giving memory back is no part of decoding
-    for act, alone in zip(acts, own, strict=True):
-        advance(act(alone))
-    running = {place: act(alone) for place, (act, alone) in enumerate(zip(acts, own, strict=True))}
+    begin = [partial(act, apart(prefix)) for act in acts]  # holds the caches until all have ended: freeing them is no part of decoding
+    for one in begin:
+        advance(one())
+    running = {place: one() for place, one in enumerate(begin)}
     said, seconds, traces = [0] * len(acts), [0.0] * len(acts), [Trace([])] * len(acts)
     while running:
         place = min(running, key=lambda place: (said[place], (place - turn) % len(acts)))

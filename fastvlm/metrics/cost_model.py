@@ -121,7 +121,10 @@ def _plain(target: Target, prefix: Prefix) -> float:
 
 
 def _round(target: Target, drafter: Drafter, prefix: Prefix, policy: Policy) -> tuple[float, float]:
-    """(Seconds to draft, to verify) of as many as the policy wants. No draft stands in the end, so that the next round is as this one."""
+    """Seconds to draft as many as the policy wants, and to verify them and keep what the text gains.
+
+    No draft stands in the end, so that the next round is as this one.
+    """
     decoder, cache, text, token = target.decoder, prefix.cache, [int(prefix.first)], prefix.first
     policy.start()
 
